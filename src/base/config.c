@@ -1,0 +1,222 @@
+/* The configuration: see config.h. */
+#include "base/config.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NUMBER(field, flag, env, def, lo, hi, words)                                                    \
+    {.name = flag, .environment = env, .kind = OPTION_NUMBER, .offset = offsetof(struct config, field), \
+     .fallback = (def), .min = (lo), .max = (hi), .help = (words)}
+#define AUTOMATIC(field, flag, env, text, lo, hi, words)                                                \
+    {.name = flag, .environment = env, .kind = OPTION_NUMBER, .offset = offsetof(struct config, field), \
+     .fallback_text = (text), .min = (lo), .max = (hi), .help = (words)}
+#define TEXT(field, flag, env, def, chars, words)                                                     \
+    {.name = flag, .environment = env, .kind = OPTION_TEXT, .offset = offsetof(struct config, field), \
+     .fallback_text = (def), .allowed = (chars), .help = (words)}
+
+#define DIGITS "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+const struct option_spec config_options[] = {
+    TEXT(host, "host", "PYTHON_EXECUTOR_HOST", "127.0.0.1", DIGITS "abcdefABCDEF.:",
+         "numeric address to listen on; 0.0.0.0 for every interface"),
+    NUMBER(port, "port", "PORT", 8080, 0, 65535, "TCP port to listen on; 0 takes a free one"),
+    NUMBER(connections, "connections", "PYTHON_EXECUTOR_CONNECTIONS", 1024, 1, 100000,
+           "open HTTP connections at most"),
+    NUMBER(idle_s, "idle-s", "PYTHON_EXECUTOR_IDLE_S", 60, 1, 86400,
+           "seconds without a byte after which a connection is closed"),
+
+    AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs", 1, 128, "scripts that run at once"),
+    AUTOMATIC(crew, "crew", "PYTHON_EXECUTOR_CREW", "2 x workers", 1, 128,
+              "idle workers kept ready, each forked, confined and warmed up"),
+    NUMBER(queue, "queue", "PYTHON_EXECUTOR_QUEUE", 128, 0, 100000,
+           "runs that may wait for a worker; beyond it the answer is 503"),
+    NUMBER(queue_ms, "queue-ms", "PYTHON_EXECUTOR_QUEUE_MS", 30000, 1, 3600000,
+           "milliseconds a run may wait for a worker before the answer is 503"),
+    NUMBER(drain_ms, "drain-ms", "PYTHON_EXECUTOR_DRAIN_MS", 8000, 0, 3600000,
+           "milliseconds that running scripts get to finish after SIGTERM"),
+
+    NUMBER(body_kb, "body-kb", "PYTHON_EXECUTOR_BODY_KB", 16384, 1, 1048576, "KiB of a request body"),
+    NUMBER(script_kb, "script-kb", "PYTHON_EXECUTOR_SCRIPT_KB", 1024, 1, 65536, "KiB of a script"),
+    NUMBER(json_depth, "json-depth", "PYTHON_EXECUTOR_JSON_DEPTH", 64, 1, 1000,
+           "levels of nesting in a request body"),
+
+    NUMBER(wall_ms, "wall-ms", "PYTHON_EXECUTOR_WALL_MS", 5000, 1, 3600000, "milliseconds a run may take"),
+    NUMBER(cpu_ms, "cpu-ms", "PYTHON_EXECUTOR_CPU_MS", 5000, 1, 3600000,
+           "milliseconds of CPU time, over all threads, rounded up to seconds"),
+    NUMBER(memory_mb, "memory-mb", "PYTHON_EXECUTOR_MEMORY_MB", 256, 16, 1048576,
+           "MiB of memory above the preloaded interpreter; twice as much address space"),
+    NUMBER(stdout_kb, "stdout-kb", "PYTHON_EXECUTOR_STDOUT_KB", 1024, 1, 65536,
+           "KiB of standard output that are kept; the rest is dropped and flagged"),
+    NUMBER(stderr_kb, "stderr-kb", "PYTHON_EXECUTOR_STDERR_KB", 64, 1, 65536,
+           "KiB of standard error that are kept; the rest is dropped and flagged"),
+    NUMBER(result_kb, "result-kb", "PYTHON_EXECUTOR_RESULT_KB", 8192, 1, 262144, "KiB of a result as JSON"),
+    NUMBER(result_depth, "result-depth", "PYTHON_EXECUTOR_RESULT_DEPTH", 1000, 1, 1000,
+           "levels of nesting in a result"),
+    NUMBER(scratch_mb, "scratch-mb", "PYTHON_EXECUTOR_SCRATCH_MB", 64, 1, 65536,
+           "MiB of files in a run's private /tmp"),
+    NUMBER(scratch_files, "scratch-files", "PYTHON_EXECUTOR_SCRATCH_FILES", 1024, 16, 1000000,
+           "files in a run's private /tmp"),
+    NUMBER(open_files, "open-files", "PYTHON_EXECUTOR_OPEN_FILES", 128, 16, 4096, "open files of a run"),
+    NUMBER(threads, "threads", "PYTHON_EXECUTOR_THREADS", 64, 1, 4096, "threads of a run"),
+
+    TEXT(preload, "preload", "PYTHON_EXECUTOR_PRELOAD", "numpy,pandas", LETTERS DIGITS "_.,",
+         "modules imported once, before any script comes; separated by commas"),
+    NUMBER(recycle, "recycle", "PYTHON_EXECUTOR_RECYCLE", 10000, 1, 1000000000,
+           "runs after which a fresh zygote takes over, with a new address layout and hash seed"),
+    NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 65000, 1000, 4000000000,
+           "first of the user ids used: the server's, then one for each worker"),
+    TEXT(log, "log", "PYTHON_EXECUTOR_LOG", "info", NULL, "error, warning, info or debug"),
+};
+const size_t config_option_count = sizeof config_options / sizeof config_options[0];
+
+static uint64_t *number_at(struct config *config, const struct option_spec *option) {
+    return (uint64_t *)(void *)((char *)config + option->offset);
+}
+
+static char *text_at(struct config *config, const struct option_spec *option) {
+    return (char *)config + option->offset;
+}
+
+void config_init(struct config *ret_config) {
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t workers = cpus < 1 ? 2 : (uint64_t)cpus * 2;
+    *ret_config = (struct config){0};
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_spec *option = &config_options[i];
+        if (option->kind == OPTION_TEXT)
+            snprintf(text_at(ret_config, option), CONFIG_TEXT, "%s", option->fallback_text);
+        else
+            *number_at(ret_config, option) = option->fallback;
+    }
+    ret_config->workers = workers > 64 ? 64 : workers;
+    ret_config->crew = ret_config->workers * 2 > 128 ? 128 : ret_config->workers * 2;
+}
+
+static int parse_number(const char *text, uint64_t *ret_number) {
+    uint64_t number = 0;
+    if (*text == '\0')
+        return -EINVAL;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9' || number > UINT64_MAX / 10 - 1)
+            return -EINVAL;
+        number = number * 10 + (uint64_t)(*text - '0');
+    }
+    *ret_number = number;
+    return 0;
+}
+
+static bool is_log_level(const char *text) {
+    return strcmp(text, "error") == 0 || strcmp(text, "warning") == 0 || strcmp(text, "info") == 0 ||
+           strcmp(text, "debug") == 0;
+}
+
+/* `label` is how the user named the option: its flag or its variable. */
+static int set_option(struct config *config, const struct option_spec *option, const char *label,
+                      const char *value, struct failure *ret_failure) {
+    uint64_t number;
+    if (option->kind == OPTION_NUMBER) {
+        if (parse_number(value, &number) < 0 || number < option->min || number > option->max)
+            return failure_set(ret_failure, EINVAL, label,
+                               "'%.40s' is not allowed, it takes a whole number from %llu to %llu", value,
+                               (unsigned long long)option->min, (unsigned long long)option->max);
+        *number_at(config, option) = number;
+        return 0;
+    }
+    bool good = option->allowed == NULL ? is_log_level(value) : value[strspn(value, option->allowed)] == '\0';
+    if (!good || strlen(value) >= CONFIG_TEXT)
+        return failure_set(ret_failure, EINVAL, label, "'%.40s' is not allowed, it takes %s", value,
+                           option->help);
+    snprintf(text_at(config, option), CONFIG_TEXT, "%s", value);
+    return 0;
+}
+
+int config_from_environment(struct config *config, struct failure *ret_failure) {
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_spec *option = &config_options[i];
+        const char *value = getenv(option->environment);
+        if (value == NULL || *value == '\0')
+            continue;
+        int r = set_option(config, option, option->environment, value, ret_failure);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static const struct option_spec *find_option(const char *name, size_t length) {
+    for (size_t i = 0; i < config_option_count; i++)
+        if (strlen(config_options[i].name) == length && strncmp(config_options[i].name, name, length) == 0)
+            return &config_options[i];
+    return NULL;
+}
+
+int config_from_args(struct config *config, int argc, char *const *argv, struct failure *ret_failure) {
+    for (int i = 0; i < argc; i++) {
+        const char *arg = argv[i];
+        char label[32];
+        if (strncmp(arg, "--", 2) != 0)
+            return failure_set(ret_failure, EINVAL, "usage", "unexpected argument '%.60s'", arg);
+        size_t length = strcspn(arg + 2, "=");
+        const struct option_spec *option = find_option(arg + 2, length);
+        if (option == NULL)
+            return failure_set(ret_failure, EINVAL, "usage", "unknown option '%.60s'", arg);
+        snprintf(label, sizeof label, "--%s", option->name);
+        const char *value = arg[2 + length] == '=' ? arg + 3 + length : i + 1 < argc ? argv[++i] : NULL;
+        if (value == NULL)
+            return failure_set(ret_failure, EINVAL, label, "needs a value");
+        int r = set_option(config, option, label, value, ret_failure);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int config_check(const struct config *config, struct failure *ret_failure) {
+    if (config->script_kb > config->body_kb)
+        return failure_set(ret_failure, EINVAL, "--script-kb", "%llu is more than --body-kb, which is %llu",
+                           (unsigned long long)config->script_kb, (unsigned long long)config->body_kb);
+    return 0;
+}
+
+int config_to_args(const struct config *config, char **ret_args, size_t count) {
+    struct config values = *config;
+    size_t at = 0;
+    while (at < count && ret_args[at] != NULL)
+        at++;
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_spec *option = &config_options[i];
+        char arg[CONFIG_TEXT + 64];
+        if (at + 1 >= count)
+            return -E2BIG;
+        if (option->kind == OPTION_TEXT)
+            snprintf(arg, sizeof arg, "--%s=%s", option->name, text_at(&values, option));
+        else
+            snprintf(arg, sizeof arg, "--%s=%llu", option->name,
+                     (unsigned long long)*number_at(&values, option));
+        ret_args[at] = strdup(arg);
+        if (ret_args[at] == NULL)
+            return -ENOMEM;
+        ret_args[++at] = NULL;
+    }
+    return 0;
+}
+
+void config_print_help(FILE *to) {
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_spec *option = &config_options[i];
+        char fallback[CONFIG_TEXT];
+        if (option->fallback_text != NULL)
+            snprintf(fallback, sizeof fallback, "%s", option->fallback_text);
+        else
+            snprintf(fallback, sizeof fallback, "%llu", (unsigned long long)option->fallback);
+        fprintf(to, "  --%-14s %s\n", option->name, option->help);
+        fprintf(to, "  %-16s default %s", "", fallback);
+        if (option->kind == OPTION_NUMBER)
+            fprintf(to, "; %llu to %llu", (unsigned long long)option->min, (unsigned long long)option->max);
+        fprintf(to, "; %s\n", option->environment);
+    }
+}

@@ -1,0 +1,87 @@
+/* The configuration: one struct, one table.
+ *
+ * The table in config.c says for every option its flag, its environment variable, its default, its
+ * range and its help text; parsing, --help, the start-up summary and the options a child process is
+ * started with all come from it.
+ */
+#ifndef PX_BASE_CONFIG_H
+#define PX_BASE_CONFIG_H
+
+#include "base/failure.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { CONFIG_TEXT = 256, CONFIG_ARGS = 48 };
+
+struct config {
+    /* where it listens */
+    char host[CONFIG_TEXT];
+    uint64_t port;
+    uint64_t connections;
+    uint64_t idle_s;
+    /* how much at once */
+    uint64_t workers;
+    uint64_t crew;
+    uint64_t queue;
+    uint64_t queue_ms;
+    uint64_t drain_ms;
+    /* what a request may be */
+    uint64_t body_kb;
+    uint64_t script_kb;
+    uint64_t json_depth;
+    /* what a run may use */
+    uint64_t wall_ms;
+    uint64_t cpu_ms;
+    uint64_t memory_mb;
+    uint64_t stdout_kb;
+    uint64_t stderr_kb;
+    uint64_t result_kb;
+    uint64_t result_depth;
+    uint64_t scratch_mb;
+    uint64_t scratch_files;
+    uint64_t open_files;
+    uint64_t threads;
+    /* the zygote */
+    char preload[CONFIG_TEXT];
+    uint64_t recycle;
+    uint64_t uid_base;
+    char log[CONFIG_TEXT];
+};
+
+enum option_kind { OPTION_NUMBER, OPTION_TEXT };
+
+struct option_spec {
+    const char *name; /* the flag without its dashes */
+    const char *environment;
+    enum option_kind kind;
+    size_t offset; /* into struct config */
+    uint64_t fallback, min, max;
+    const char *fallback_text; /* of an OPTION_TEXT; of a number whose default is worked out at start */
+    const char *allowed;       /* of an OPTION_TEXT: the characters, NULL for the words in `help` */
+    const char *help;
+};
+
+extern const struct option_spec config_options[];
+extern const size_t config_option_count;
+
+/* The defaults of this machine (some follow the number of CPUs). */
+void config_init(struct config *ret_config);
+
+/* Takes what the environment says. 0, or a negative errno with the variable, value and range named. */
+int config_from_environment(struct config *config, struct failure *ret_failure);
+
+/* Takes `--name value` and `--name=value`. 0, or a negative errno with the flag and range named. */
+int config_from_args(struct config *config, int argc, char *const *argv, struct failure *ret_failure);
+
+/* What no single option can see: limits that contradict each other. */
+int config_check(const struct config *config, struct failure *ret_failure);
+
+/* Fills ret_args with `--name=value` strings that make config again, ended by NULL, after the ones
+ * already there. The strings are the caller's to free. -E2BIG where they do not fit, -ENOMEM. */
+int config_to_args(const struct config *config, char **ret_args, size_t count);
+
+void config_print_help(FILE *to);
+
+#endif

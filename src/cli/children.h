@@ -1,0 +1,29 @@
+/* Starting the server and the zygotes: what they may keep of the manager, and under which identity. */
+#ifndef PX_CLI_CHILDREN_H
+#define PX_CLI_CHILDREN_H
+
+#include "base/config.h"
+#include "base/failure.h"
+
+#include <sys/types.h>
+
+/* The programs beside this one, opened at start, since a child that has changed its user may not be
+ * able to reach the folder they lie in. */
+struct programs {
+    int server;
+    int zygote;
+};
+
+int programs_open(struct programs *ret_programs, struct failure *ret_failure);
+void programs_close(struct programs *programs);
+
+/* Starts the server under its own user id. The descriptors stay the caller's. Returns the pid or a
+ * negative errno; what fails in the child itself arrives on the control channel as MESSAGE_FAILED. */
+pid_t children_start_server(const struct programs *programs, const struct config *config, int control,
+                            int listen_fd);
+
+/* Starts a zygote, whose workers use slots from first_slot on. */
+pid_t children_start_zygote(const struct programs *programs, const struct config *config, int control,
+                            int channel, unsigned first_slot);
+
+#endif

@@ -1,0 +1,69 @@
+/* The listening socket: see listener.h. Runs in the manager. */
+#include "cli/listener.h"
+
+#include "base/fd.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int explain(int error, const char *host, uint64_t port, struct failure *ret_failure) {
+    switch (error) {
+    case EADDRINUSE:
+        return failure_set(ret_failure, error, "--port",
+                           "%llu is in use by another program; stop it or choose another port with --port or PORT",
+                           (unsigned long long)port);
+    case EACCES:
+        return failure_set(ret_failure, error, "--port", "%llu needs root; choose one above 1023",
+                           (unsigned long long)port);
+    case EADDRNOTAVAIL:
+        return failure_set(ret_failure, error, "--host", "%.60s is no address of this machine", host);
+    default:
+        return failure_set(ret_failure, error, "--port", "cannot listen on %.60s port %llu: %s", host,
+                           (unsigned long long)port, strerror(error));
+    }
+}
+
+static void describe(int fd, char *ret_url, size_t size) {
+    char host[64] = "";
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
+    socklen_t length = sizeof address;
+    getsockname(fd, &address.any, &length);
+    if (address.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof host);
+        snprintf(ret_url, size, "http://[%s]:%u", host, (unsigned)ntohs(address.v6.sin6_port));
+    } else {
+        inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof host);
+        snprintf(ret_url, size, "http://%s:%u", host, (unsigned)ntohs(address.v4.sin_port));
+    }
+}
+
+int listener_open(const char *host, uint64_t port, char *ret_url, size_t url_size, struct failure *ret_failure) {
+    const struct addrinfo hints = {
+        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    char service[8];
+    const int on = 1;
+    snprintf(service, sizeof service, "%llu", (unsigned long long)port);
+    if (getaddrinfo(host, service, &hints, &found) != 0)
+        return failure_set(ret_failure, EINVAL, "--host", "%.60s is not a numeric address", host);
+    cleanup_fd int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* A restart must not wait for the last connections to be forgotten. */
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
+        int error = errno;
+        freeaddrinfo(found);
+        return explain(error, host, port, ret_failure);
+    }
+    freeaddrinfo(found);
+    describe(fd, ret_url, url_size);
+    return fd_steal(&fd);
+}

@@ -1,0 +1,57 @@
+/* The command: python-executor [serve] [options]. */
+#include "base/config.h"
+#include "base/log.h"
+#include "cli/manager.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2 };
+
+static void print_help(void) {
+    printf("Runs Python scripts that nobody trusts, each in a fresh, confined process.\n\n"
+           "usage: python-executor [serve] [--OPTION VALUE ...]\n"
+           "       python-executor --help | --version\n\n"
+           "serve     answers POST /execute over HTTP until SIGTERM; the default\n\n"
+           "An option is a flag or an environment variable; the flag wins.\n\n");
+    config_print_help(stdout);
+    printf("\nExit status: 0 stopped by a signal, 1 could not start or go on, 2 wrong usage.\n");
+}
+
+static enum log_level level_named(const char *name) {
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    for (size_t i = 0; i < 4; i++)
+        if (strcmp(names[i], name) == 0)
+            return (enum log_level)i;
+    return LOG_LEVEL_INFO;
+}
+
+static int serve(int argc, char **argv) {
+    struct config config;
+    struct failure failure;
+    config_init(&config);
+    if (config_from_environment(&config, &failure) < 0 || config_from_args(&config, argc, argv, &failure) < 0 ||
+        config_check(&config, &failure) < 0) {
+        fprintf(stderr, "python-executor: %s: %s\nTry python-executor --help.\n", failure.stage, failure.text);
+        return EXIT_USAGE;
+    }
+    log_start("python-executor", level_named(config.log));
+    return manager_serve(&config);
+}
+
+int main(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return EXIT_SUCCESS;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            printf("python-executor %s\n", PX_VERSION);
+            return EXIT_SUCCESS;
+        }
+    }
+    bool named = argc > 1 && strcmp(argv[1], "serve") == 0;
+    return serve(argc - 1 - named, argv + 1 + named);
+}

@@ -1,0 +1,47 @@
+/* Who a process is: see credentials.h. Runs in a worker before its job, and in the manager's child
+ * that becomes the server. */
+#include "sandbox/credentials.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int refused(const char *call, struct failure *ret_failure) {
+    return failure_set(ret_failure, errno, "identity", "%s was refused: %s", call, strerror(errno));
+}
+
+int credentials_drop_groups(struct failure *ret_failure) {
+    return setgroups(0, NULL) < 0 ? refused("setgroups()", ret_failure) : 0;
+}
+
+int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {0};
+    /* The bounding set first, while CAP_SETPCAP is there. The kernel says EINVAL behind the last
+     * capability it knows (capabilities(7)). */
+    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
+        continue;
+    if (errno != EINVAL)
+        return refused("dropping the bounding set", ret_failure);
+    if (setresgid(gid, gid, gid) < 0)
+        return refused("setresgid()", ret_failure);
+    if (setresuid(uid, uid, uid) < 0)
+        return refused("setresuid()", ret_failure);
+    /* Becoming an ordinary user clears them only when coming from uid 0, which a worker in a user
+     * namespace without a root is not. */
+    if (syscall(SYS_capset, &header, none) < 0)
+        return refused("capset()", ret_failure);
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+        return refused("clearing ambient capabilities", ret_failure);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return refused("no_new_privs", ret_failure);
+    /* After the change of user, which resets it (prctl(2)): others of the same uid cannot attach,
+     * read our memory through /proc, nor is a core piped anywhere, which RLIMIT_CORE does not stop. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return refused("PR_SET_DUMPABLE", ret_failure);
+    return 0;
+}

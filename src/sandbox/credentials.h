@@ -1,0 +1,17 @@
+/* Who a process is: user, groups, capabilities, and that it can never become more. */
+#ifndef PX_SANDBOX_CREDENTIALS_H
+#define PX_SANDBOX_CREDENTIALS_H
+
+#include "base/failure.h"
+
+#include <sys/types.h>
+
+/* Becomes uid and gid for good: bounding set empty, no supplementary groups changed (the caller has
+ * none), all capabilities gone, no_new_privs, not dumpable. Needs CAP_SETUID, CAP_SETGID and
+ * CAP_SETPCAP in the present user namespace. */
+int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure);
+
+/* Gives up all supplementary groups. Needs CAP_SETGID. */
+int credentials_drop_groups(struct failure *ret_failure);
+
+#endif

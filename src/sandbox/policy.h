@@ -1,0 +1,21 @@
+/* What a worker may see and use, decided once by the zygote before any script exists. */
+#ifndef PX_SANDBOX_POLICY_H
+#define PX_SANDBOX_POLICY_H
+
+#include <stdint.h>
+
+enum { POLICY_MAX_PATHS = 32 };
+
+/* Identity of every worker, seen from inside. */
+enum { POLICY_UID = 65534, POLICY_GID = 65534 };
+
+struct policy {
+    const char *read_only[POLICY_MAX_PATHS]; /* folders of the host that a worker may read; NULL ends it */
+    uint64_t scratch_bytes;
+    uint64_t scratch_files;
+    uint64_t open_files;
+    uint64_t threads;
+    uint64_t uid_base; /* the worker in slot n has the outer uid uid_base + 1 + n */
+};
+
+#endif

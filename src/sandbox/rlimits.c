@@ -1,0 +1,48 @@
+/* Resource limits: see rlimits.h. Runs in a worker. */
+#include "sandbox/rlimits.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static int set(int resource, uint64_t value) {
+    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+    return setrlimit((__rlimit_resource_t)resource, &limit) < 0 ? -errno : 0;
+}
+
+int rlimits_enter(const struct policy *policy, struct failure *ret_failure) {
+    const struct {
+        int resource;
+        uint64_t value;
+        const char *name;
+    } limits[] = {
+        {RLIMIT_CORE, 0, "RLIMIT_CORE"},
+        {RLIMIT_NOFILE, policy->open_files, "RLIMIT_NOFILE"},
+        /* Counted per user, and every worker is a user of its own: this bounds its threads. The
+         * kernel counts the process itself as one of them. */
+        {RLIMIT_NPROC, policy->threads, "RLIMIT_NPROC"},
+        {RLIMIT_STACK, 8u << 20, "RLIMIT_STACK"},
+        {RLIMIT_MEMLOCK, 0, "RLIMIT_MEMLOCK"},
+        {RLIMIT_MSGQUEUE, 0, "RLIMIT_MSGQUEUE"},
+        {RLIMIT_SIGPENDING, 128, "RLIMIT_SIGPENDING"},
+        {RLIMIT_RTPRIO, 0, "RLIMIT_RTPRIO"},
+        {RLIMIT_NICE, 0, "RLIMIT_NICE"},
+        {RLIMIT_FSIZE, policy->scratch_bytes, "RLIMIT_FSIZE"},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        int r = set(limits[i].resource, limits[i].value);
+        if (r < 0)
+            return failure_set(ret_failure, -r, "rlimits", "%s was refused: %s", limits[i].name, strerror(-r));
+    }
+    return 0;
+}
+
+int rlimits_job(const struct job_rlimits *limits) {
+    int r;
+    /* No soft limit below the hard one: a worker is process 1 of its namespace, and the kernel does
+     * not deliver SIGXCPU to such a one; the SIGKILL of the hard limit it does. */
+    if ((r = set(RLIMIT_CPU, limits->cpu_seconds)) < 0 || (r = set(RLIMIT_AS, limits->address_bytes)) < 0 ||
+        (r = set(RLIMIT_FSIZE, limits->file_bytes)) < 0)
+        return r;
+    return 0;
+}

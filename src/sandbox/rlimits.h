@@ -1,0 +1,23 @@
+/* Resource limits. One process is a whole job, since a worker cannot fork, so they are complete. */
+#ifndef PX_SANDBOX_RLIMITS_H
+#define PX_SANDBOX_RLIMITS_H
+
+#include "base/failure.h"
+#include "sandbox/policy.h"
+
+#include <stdint.h>
+
+/* Worker, while idle: everything that does not depend on the job. */
+int rlimits_enter(const struct policy *policy, struct failure *ret_failure);
+
+struct job_rlimits {
+    uint64_t cpu_seconds;   /* of the process's whole life */
+    uint64_t address_bytes; /* of the whole address space */
+    uint64_t file_bytes;    /* of one file */
+};
+
+/* Worker, behind its filter, before it reads the script. Hard and soft alike: nothing can be raised.
+ * 0 or a negative errno. */
+int rlimits_job(const struct job_rlimits *limits);
+
+#endif

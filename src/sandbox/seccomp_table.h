@@ -1,0 +1,38 @@
+/* The table of system calls that a worker may make: see seccomp_table.c. */
+#ifndef PX_SANDBOX_SECCOMP_TABLE_H
+#define PX_SANDBOX_SECCOMP_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Stands for the worker's own process id until the filter is pinned. Larger than any pid
+ * (/proc/sys/kernel/pid_max is 2^22 at most, proc(5)). */
+enum { SECCOMP_SELF = 0x7ffe5e1f };
+
+enum seccomp_action {
+    SECCOMP_ALLOW, /* do it */
+    SECCOMP_ABSENT, /* ENOSYS: libraries know what to do on a kernel without it */
+    SECCOMP_UNSUPPORTED, /* ENOTSUP: likewise for a file system without it */
+    SECCOMP_KILL, /* end the process */
+};
+
+/* argument `index`, as far as the mask goes, equals value. The mask is 32 bits wide where the kernel
+ * takes an int: it looks at the low half only, and so must we (CVE-2019-10063). */
+struct seccomp_condition {
+    uint8_t index;
+    uint64_t mask; /* 0: no condition */
+    uint64_t value;
+    bool differs; /* the other way round; the whole argument is compared then */
+};
+
+struct seccomp_rule {
+    const char *call;
+    enum seccomp_action action;
+    struct seccomp_condition conditions[3]; /* all must hold */
+};
+
+extern const struct seccomp_rule seccomp_rules[];
+extern const size_t seccomp_rule_count;
+
+#endif

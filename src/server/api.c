@@ -1,0 +1,69 @@
+/* The routes: see api.h. */
+#include "server/api.h"
+
+#include "server/request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int answer(struct response *ret_response, unsigned status, const char *text) {
+    int r = response_error(ret_response, status, text);
+    return r < 0 ? r : 1;
+}
+
+static int route_execute(const char *method, struct response *ret_response) {
+    if (strcmp(method, "POST") == 0)
+        return 0;
+    if (strcmp(method, "OPTIONS") == 0) {
+        *ret_response = (struct response){.status = 204, .allow = "POST, OPTIONS"};
+        return 1;
+    }
+    int r = answer(ret_response, 405, "Method not allowed, use POST.");
+    ret_response->allow = "POST, OPTIONS";
+    return r;
+}
+
+int api_route(const char *method, const char *path, struct response *ret_response) {
+    if (strcmp(path, "/execute") == 0)
+        return route_execute(method, ret_response);
+    return answer(ret_response, 404, "Not found, the service is at POST /execute.");
+}
+
+int api_refuse_body(struct api *api, struct response *ret_response) {
+    char text[96];
+    snprintf(text, sizeof text, "Body is too large, the limit is %llu bytes.",
+             (unsigned long long)(api->config->body_kb << 10));
+    return response_error(ret_response, 413, text);
+}
+
+int api_refuse_busy(struct api *api, const char *why, struct response *ret_response) {
+    int r = response_error(ret_response, 503, why);
+    ret_response->retry_after = runs_retry_after(api->runs);
+    return r;
+}
+
+int api_execute(struct api *api, const char *body, size_t size, void (*finished)(struct job *job), void *owner,
+                struct job **ret_job, struct response *ret_response) {
+    struct request_error error;
+    struct job *job = NULL;
+    int r = request_parse(api->config, body, size, &job, &error);
+    if (r < 0)
+        return answer(ret_response, error.status, error.text);
+    job->finished = finished;
+    job->owner = owner;
+    r = runs_submit(api->runs, job);
+    if (r == 0) {
+        *ret_job = job;
+        return 0;
+    }
+    job_unref(job);
+    r = api_refuse_busy(api, r == -ESHUTDOWN ? "Shutting down." : "Too busy, the queue is full.", ret_response);
+    return r < 0 ? r : 1;
+}
+
+int api_finish(struct api *api, const struct job *job, struct response *ret_response) {
+    if (job->expired)
+        return api_refuse_busy(api, "Too busy, no worker was free in time.", ret_response);
+    return response_from_job(ret_response, job);
+}

@@ -1,0 +1,31 @@
+/* The routes: which request means what. Knows HTTP by its words only, not the library. */
+#ifndef PX_SERVER_API_H
+#define PX_SERVER_API_H
+
+#include "server/response.h"
+#include "server/run.h"
+
+#include <stddef.h>
+
+struct api {
+    const struct config *config;
+    struct runs *runs;
+};
+
+/* By the request line alone. 0: read the body and call api_execute(); 1: the response is made; or
+ * -ENOMEM. */
+int api_route(const char *method, const char *path, struct response *ret_response);
+
+/* POST /execute. 0: ret_job has been submitted, `finished` will be called with `owner`, and the
+ * caller has a reference; 1: the response is made; or -ENOMEM. */
+int api_execute(struct api *api, const char *body, size_t size, void (*finished)(struct job *job), void *owner,
+                struct job **ret_job, struct response *ret_response);
+
+/* The response to a finished job. 0 or -ENOMEM. */
+int api_finish(struct api *api, const struct job *job, struct response *ret_response);
+
+/* 413 for a body that is too large, 503 where the service has too much to hold. 0 or -ENOMEM. */
+int api_refuse_body(struct api *api, struct response *ret_response);
+int api_refuse_busy(struct api *api, const char *why, struct response *ret_response);
+
+#endif

@@ -1,0 +1,293 @@
+/* HTTP: see http.h. Runs in the server's event loop; libmicrohttpd parses what clients send.
+ *
+ * An exchange reads its body, submits its job, and suspends its connection until the job is finished.
+ */
+#include "server/http.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A body that is too large is read on up to so many times its limit, since a client that is still
+ * sending does not see an answer; beyond that the connection is cut. */
+enum { DISCARD_FACTOR = 4 };
+
+/* Bodies and responses held at once, as so many bodies of the largest size: what stands between a
+ * crowd of slow clients and the end of memory. */
+enum { HELD_FACTOR = 16 };
+
+struct exchange {
+    struct http *http;
+    struct MHD_Connection *connection;
+    struct buf body;
+    uint64_t received;
+    bool too_large;
+    bool too_much; /* the service holds too many bytes already */
+    bool ready;
+    struct job *job;
+    struct response response;
+    size_t held;
+};
+
+static void run_daemon(struct http *http);
+
+/* --- The bytes it holds --- */
+
+static void hold(struct exchange *exchange, size_t bytes) {
+    exchange->http->held += bytes - exchange->held;
+    exchange->held = bytes;
+}
+
+static bool may_hold(const struct http *http, size_t more) {
+    return http->held + more <= HELD_FACTOR * (http->api.config->body_kb << 10);
+}
+
+/* --- Answering --- */
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value) {
+    if (value != NULL && *value != '\0')
+        MHD_add_response_header(response, name, value);
+}
+
+static void add_headers(const struct exchange *exchange, struct MHD_Response *response) {
+    char seconds[16];
+    const struct response *made = &exchange->response;
+    if (made->size > 0)
+        add_header(response, "Content-Type", "application/json");
+    add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Execution-Outcome", made->outcome);
+    add_header(response, "Server-Timing", made->timing);
+    add_header(response, "Allow", made->allow);
+    snprintf(seconds, sizeof seconds, "%u", made->retry_after);
+    add_header(response, "Retry-After", made->retry_after > 0 ? seconds : NULL);
+    if (exchange->http->draining)
+        add_header(response, "Connection", "close");
+}
+
+static enum MHD_Result send_response(struct exchange *exchange) {
+    struct response *made = &exchange->response;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(made->size, made->body, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL)
+        return MHD_NO;
+    made->body = NULL; /* the library's now, for as long as the exchange lasts */
+    add_headers(exchange, response);
+    enum MHD_Result r = MHD_queue_response(exchange->connection, made->status, response);
+    MHD_destroy_response(response);
+    return r;
+}
+
+static void set_ready(struct exchange *exchange) {
+    buf_done(&exchange->body);
+    hold(exchange, exchange->response.size);
+    exchange->ready = true;
+}
+
+static void job_finished(struct job *job) {
+    struct exchange *exchange = job->owner;
+    struct http *http = exchange->http;
+    if (api_finish(&http->api, job, &exchange->response) < 0) {
+        log_error("no memory for a response, the connection is cut");
+        exchange->response = (struct response){.status = 500};
+    }
+    set_ready(exchange);
+    job_unref(job);
+    exchange->job = NULL;
+    MHD_resume_connection(exchange->connection);
+    run_daemon(http);
+}
+
+/* --- Reading --- */
+
+static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, void **state) {
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    size_t max = http->api.config->body_kb << 10;
+    if (exchange == NULL)
+        return MHD_NO;
+    exchange->http = http;
+    exchange->connection = connection;
+    buf_init(&exchange->body, max);
+    http->exchanges++;
+    *state = exchange;
+    uint64_t announced = length != NULL ? strtoull(length, NULL, 10) : 0;
+    if (announced <= max)
+        return MHD_YES;
+    exchange->too_large = true;
+    bool waits = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Expect") != NULL;
+    if (announced <= DISCARD_FACTOR * max && !waits)
+        return MHD_YES;
+    /* It waits for our word, or has more to send than we are ready to read. */
+    if (api_refuse_body(&http->api, &exchange->response) < 0)
+        return MHD_NO;
+    set_ready(exchange);
+    return send_response(exchange);
+}
+
+static enum MHD_Result read_body(struct exchange *exchange, const char *data, size_t *size) {
+    struct http *http = exchange->http;
+    exchange->received += *size;
+    if (!exchange->too_large && !exchange->too_much && exchange->response.status == 0) {
+        if (!may_hold(http, *size))
+            exchange->too_much = true;
+        else if (buf_add(&exchange->body, data, *size) < 0)
+            exchange->too_large = true;
+        if (exchange->too_large || exchange->too_much)
+            buf_done(&exchange->body);
+        hold(exchange, exchange->body.capacity);
+    }
+    *size = 0;
+    return exchange->received <= DISCARD_FACTOR * exchange->body.max ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result execute(struct exchange *exchange) {
+    struct http *http = exchange->http;
+    const char *body = exchange->body.data != NULL ? exchange->body.data : "";
+    int r = api_execute(&http->api, body, exchange->body.len, job_finished, exchange, &exchange->job,
+                        &exchange->response);
+    if (r < 0)
+        return MHD_NO;
+    buf_done(&exchange->body);
+    hold(exchange, 0);
+    if (r > 0) {
+        set_ready(exchange);
+        return send_response(exchange);
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    MHD_suspend_connection(exchange->connection);
+    if (info != NULL)
+        runs_watch_client(exchange->job, info->connect_fd);
+    return MHD_YES;
+}
+
+static enum MHD_Result complete(struct exchange *exchange) {
+    struct api *api = &exchange->http->api;
+    int r = 0;
+    if (exchange->response.status != 0) {
+        /* by its route */
+    } else if (exchange->too_large) {
+        r = api_refuse_body(api, &exchange->response);
+    } else if (exchange->too_much) {
+        r = api_refuse_busy(api, "Too busy, too many large requests at once.", &exchange->response);
+    } else {
+        return execute(exchange);
+    }
+    if (r < 0)
+        return MHD_NO;
+    set_ready(exchange);
+    return send_response(exchange);
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload_data,
+                              size_t *upload_data_size, void **state) {
+    struct http *http = context;
+    struct exchange *exchange = *state;
+    (void)version;
+    if (exchange == NULL) {
+        enum MHD_Result r = begin(http, connection, state);
+        exchange = *state;
+        /* What its route refuses is answered behind its body, which is read and dropped. */
+        if (r == MHD_YES && !exchange->ready && api_route(method, url, &exchange->response) < 0)
+            return MHD_NO;
+        return r;
+    }
+    if (exchange->ready) /* the job is finished */
+        return send_response(exchange);
+    if (*upload_data_size > 0)
+        return read_body(exchange, upload_data, upload_data_size);
+    return complete(exchange);
+}
+
+static void forget(void *context, struct MHD_Connection *connection, void **state,
+                   enum MHD_RequestTerminationCode why) {
+    struct exchange *exchange = *state;
+    struct http *http = context;
+    (void)connection;
+    (void)why;
+    if (exchange == NULL)
+        return;
+    *state = NULL;
+    hold(exchange, 0);
+    buf_done(&exchange->body);
+    free(exchange->response.body);
+    free(exchange);
+    http->exchanges--;
+    if (http->draining && http->exchanges == 0)
+        http->drained(http->context);
+}
+
+/* --- The daemon in the loop --- */
+
+static void timed_out(uv_timer_t *timer) {
+    run_daemon(timer->data);
+}
+
+static void run_daemon(struct http *http) {
+    MHD_UNSIGNED_LONG_LONG ms;
+    MHD_run(http->daemon);
+    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES)
+        uv_timer_start(&http->timeout, timed_out, ms, 0);
+    else
+        uv_timer_stop(&http->timeout);
+}
+
+static void events_ready(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    run_daemon(poll->data);
+}
+
+__attribute__((format(printf, 2, 0))) static void log_library(void *context, const char *format, va_list args) {
+    char line[256];
+    (void)context;
+    vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\n")] = '\0';
+    log_debug("%s", line);
+}
+
+int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
+               int take_listen) {
+    *http = (struct http){.api = {.config = config, .runs = runs}, .loop = loop};
+    http->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
+        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
+        MHD_OPTION_NOTIFY_COMPLETED, forget, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(64 << 10), MHD_OPTION_END);
+    if (http->daemon == NULL) {
+        fd_close(take_listen);
+        return errno != 0 ? -errno : -EIO;
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    http->events.data = http;
+    http->timeout.data = http;
+    int r = uv_timer_init(loop, &http->timeout);
+    if (r == 0)
+        r = uv_poll_init(loop, &http->events, info->epoll_fd);
+    return r < 0 ? r : uv_poll_start(&http->events, UV_READABLE, events_ready);
+}
+
+void http_drain(struct http *http) {
+    if (http->draining)
+        return;
+    http->draining = true;
+    /* The listening socket comes back to us, to be closed: the kernel refuses from now on. */
+    fd_close(MHD_quiesce_daemon(http->daemon));
+    if (http->exchanges == 0)
+        http->drained(http->context);
+}
+
+void http_stop(struct http *http) {
+    uv_close((uv_handle_t *)&http->events, NULL);
+    uv_close((uv_handle_t *)&http->timeout, NULL);
+    MHD_stop_daemon(http->daemon);
+}

@@ -1,0 +1,83 @@
+/* A job: everything the server holds for one run, owned in one place and freed in one place. */
+#ifndef PX_SERVER_JOB_H
+#define PX_SERVER_JOB_H
+
+#include "base/buf.h"
+#include "base/config.h"
+#include "base/outcome.h"
+#include "wire/frame.h"
+#include "wire/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* What was printed: kept up to the buffer's maximum, counted beyond. */
+struct capture {
+    struct buf kept;
+    uint64_t total;
+};
+
+enum job_stage {
+    JOB_NEW,
+    JOB_WAITING,  /* in the queue */
+    JOB_RUNNING,  /* the zygote has it */
+    JOB_FINISHED, /* the outcome stands */
+};
+
+enum job_watch { WATCH_CHANNEL, WATCH_STDOUT, WATCH_STDERR, WATCH_CLIENT, WATCH_COUNT };
+
+struct job {
+    uint64_t number;
+    enum job_stage stage;
+    bool wants_details;
+    bool expired;   /* waited too long; it never ran */
+    bool cancelled; /* nobody waits for it */
+
+    /* in */
+    struct buf order; /* the FRAME_JOB as it goes over the channel */
+    size_t order_sent;
+    struct run_order limits;
+    struct job_order worker_limits;
+
+    /* out */
+    struct frame_reader answer;
+    int answer_state; /* of frame_read(): 0 so far, 1 whole, or a negative errno */
+    struct capture out;
+    struct capture err;
+    struct verdict verdict;
+    enum outcome outcome;
+
+    uint64_t admitted_us, started_us, finished_us;
+
+    /* who is told when it is finished; set by whoever submits it */
+    void (*finished)(struct job *job);
+    void *owner;
+
+    /* the machinery; run.c alone touches these */
+    struct runs *runs;
+    struct job *next; /* in the queue or among the running */
+    void *link;       /* the zygote that has it */
+    uv_poll_t watches[WATCH_COUNT];
+    bool watched[WATCH_COUNT];
+    int fds[WATCH_CLIENT]; /* our ends: channel, stdout, stderr */
+    unsigned references;
+};
+
+/* A job with the configured limits, one reference, and the script copied into its order. NULL where
+ * there is no memory. */
+struct job *job_new(const struct config *config, const char *script, size_t size, bool wants_details);
+
+struct job *job_ref(struct job *job);
+
+/* Gives a reference back; the last one frees it. */
+void job_unref(struct job *job);
+
+/* Reads what there is of printed output. 1 when more may come, 0 at the end, or a negative errno. */
+int capture_read(struct capture *capture, int fd);
+
+static inline bool capture_truncated(const struct capture *capture) {
+    return capture->total > capture->kept.len;
+}
+
+#endif

@@ -1,0 +1,60 @@
+/* What to believe: see judge.h. Runs in the server, on bytes that a hostile worker wrote. */
+#include "server/judge.h"
+
+#include <errno.h>
+#include <string.h>
+
+static enum outcome judge_result(const struct job *job, size_t result_depth) {
+    const struct buf *payload = &job->answer.payload;
+    if (payload->len > job->worker_limits.result_bytes)
+        return OUTCOME_OUTPUT_LIMIT;
+    switch (json_check(payload->data, payload->len, result_depth, NULL)) {
+    case 0: return OUTCOME_OK;
+    case -E2BIG: return OUTCOME_OUTPUT_LIMIT;
+    default: return OUTCOME_EXITED; /* not ours: the script wrote to the channel itself */
+    }
+}
+
+static enum outcome judge_answer(const struct job *job, size_t result_depth) {
+    if (job->answer_state == -EMSGSIZE)
+        return OUTCOME_OUTPUT_LIMIT;
+    /* Our own code exits with 0 behind a whole frame; anything else is the script's doing. */
+    if (job->answer_state != 1 || job->verdict.code != 0)
+        return OUTCOME_EXITED;
+    switch (job->answer.header.kind) {
+    case FRAME_RESULT: return judge_result(job, result_depth);
+    case FRAME_NO_MAIN: return OUTCOME_NO_MAIN;
+    case FRAME_EXCEPTION: return OUTCOME_EXCEPTION;
+    case FRAME_MEMORY: return OUTCOME_MEMORY;
+    case FRAME_NOT_SERIALIZABLE: return OUTCOME_NOT_SERIALIZABLE;
+    case FRAME_OUTPUT_LIMIT: return OUTCOME_OUTPUT_LIMIT;
+    default: return OUTCOME_EXITED;
+    }
+}
+
+enum outcome judge_outcome(const struct job *job, size_t result_depth) {
+    switch (job->verdict.ending) {
+    case ENDING_EXIT: return judge_answer(job, result_depth);
+    case ENDING_SIGNAL: return OUTCOME_KILLED;
+    case ENDING_DEADLINE:
+    case ENDING_CPU: return OUTCOME_TIMEOUT;
+    case ENDING_MEMORY: return OUTCOME_MEMORY;
+    case ENDING_CANCELLED: return OUTCOME_CANCELLED;
+    default: return OUTCOME_LOST;
+    }
+}
+
+void judge_exception(const struct job *job, struct json_span *ret_summary, struct json_span *ret_details) {
+    const struct buf *payload = &job->answer.payload;
+    *ret_summary = (struct json_span){payload->data, payload->len};
+    *ret_details = (struct json_span){NULL, 0};
+    /* The last NUL: a message may contain some, the JSON cannot. */
+    const char *nul = job->wants_details && payload->len > 0 ? memrchr(payload->data, '\0', payload->len) : NULL;
+    if (nul == NULL)
+        return;
+    size_t size = payload->len - (size_t)(nul + 1 - payload->data);
+    if (size > 0 && nul[1] == '{' && json_check(nul + 1, size, JSON_MAX_DEPTH, NULL) == 0) {
+        ret_summary->size = (size_t)(nul - payload->data);
+        *ret_details = (struct json_span){nul + 1, size};
+    }
+}

@@ -1,0 +1,15 @@
+/* What to believe of a finished job: the zygote's verdict, and of the worker's answer what stands up. */
+#ifndef PX_SERVER_JUDGE_H
+#define PX_SERVER_JUDGE_H
+
+#include "server/job.h"
+#include "server/json.h"
+
+/* The outcome of a job whose verdict is in and whose channel has been read to its end. */
+enum outcome judge_outcome(const struct job *job, size_t result_depth);
+
+/* The parts of a FRAME_EXCEPTION or FRAME_MEMORY: the last line of the traceback, which may be any
+ * bytes, and the object with the details, of size 0 where there is none. */
+void judge_exception(const struct job *job, struct json_span *ret_summary, struct json_span *ret_details);
+
+#endif

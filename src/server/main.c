@@ -1,0 +1,108 @@
+/* The server program: python-executor-server [options].
+ *
+ * Started by the manager under its own user id, without capabilities, and with no other descriptors
+ * than its control channel and the listening socket. Speaks HTTP with clients and messages with zygotes.
+ */
+#include "base/config.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "server/http.h"
+#include "server/run.h"
+#include "wire/inherit.h"
+#include "wire/message.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct server {
+    uv_loop_t loop;
+    uv_poll_t control;
+    uv_timer_t grace;
+    struct config config;
+    struct runs runs;
+    struct http http;
+};
+
+/* Whatever is still running is somebody's who has waited long enough. */
+static void grace_over(uv_timer_t *timer) {
+    struct server *server = timer->data;
+    log_warning("%zu requests were cut off by the end of the grace period", server->http.exchanges);
+    uv_stop(&server->loop);
+}
+
+static void drained(void *context) {
+    struct server *server = context;
+    uv_stop(&server->loop);
+}
+
+static void drain(struct server *server) {
+    runs_drain(&server->runs);
+    http_drain(&server->http);
+    uv_timer_start(&server->grace, grace_over, server->config.drain_ms, 0);
+}
+
+static void hear_manager(uv_poll_t *poll, int status, int events) {
+    struct server *server = poll->data;
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    (void)events;
+    for (;;) {
+        int r = status < 0 ? 0 : message_receive(INHERIT_CONTROL, &message, fds);
+        if (r == -EAGAIN)
+            return;
+        if (r != 1)
+            _exit(EXIT_FAILURE); /* the manager is gone, and so is what this server is for */
+        if (message.kind == MESSAGE_CHANNEL && fds[0] >= 0) {
+            if (pool_add(&server->runs.pool, fd_steal(&fds[0])) < 0)
+                log_error("no memory for the channel to a zygote");
+        } else if (message.kind == MESSAGE_DRAIN) {
+            drain(server);
+        }
+        for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+            fd_close(fds[i]);
+    }
+}
+
+static int start(struct server *server) {
+    uv_loop_t *loop = &server->loop;
+    int r;
+    if ((r = uv_loop_init(loop)) < 0 || (r = runs_init(&server->runs, loop, &server->config)) < 0 ||
+        (r = uv_timer_init(loop, &server->grace)) < 0 || (r = uv_poll_init(loop, &server->control, INHERIT_CONTROL)) < 0 ||
+        (r = uv_poll_start(&server->control, UV_READABLE | UV_DISCONNECT, hear_manager)) < 0)
+        return r;
+    server->grace.data = server;
+    server->control.data = server;
+    if ((r = http_start(&server->http, loop, &server->runs, &server->config, INHERIT_LISTEN)) < 0)
+        return r;
+    server->http.drained = drained;
+    server->http.context = server;
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    static struct server server;
+    struct failure failure;
+    config_init(&server.config);
+    log_start("server", LOG_LEVEL_INFO);
+    if (config_from_args(&server.config, argc - 1, argv + 1, &failure) < 0) {
+        log_error("python-executor-server is started by python-executor, not by hand");
+        return EXIT_FAILURE;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    /* exec has set it again: clients' scripts are in this memory, and no one may read it. */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    int r = start(&server);
+    if (r < 0) {
+        log_error("cannot start: %s", strerror(-r));
+        return EXIT_FAILURE;
+    }
+    uv_run(&server.loop, UV_RUN_DEFAULT);
+    /* The end of the process closes every connection and channel; the zygotes end by that. */
+    return EXIT_SUCCESS;
+}

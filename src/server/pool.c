@@ -1,0 +1,141 @@
+/* The zygotes: see pool.h. Runs in the server. What comes over these channels is trusted: the zygote
+ * is the more privileged side. */
+#include "server/pool.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+struct link {
+    struct pool *pool;
+    uv_poll_t poll;
+    int fd;
+    size_t jobs;
+    bool closing;
+};
+
+void pool_init(struct pool *pool, uv_loop_t *loop) {
+    *pool = (struct pool){.loop = loop};
+}
+
+static void free_link(uv_handle_t *handle) {
+    struct link *link = handle->data;
+    fd_close(link->fd); /* behind uv_close, which still knows the number */
+    free(link);
+}
+
+static void close_link(struct link *link) {
+    if (link->closing)
+        return;
+    link->closing = true;
+    if (link->pool->current == link)
+        link->pool->current = NULL;
+    uv_close((uv_handle_t *)&link->poll, free_link);
+}
+
+/* A zygote that takes no new jobs ends when it has none left: closing its channel tells it so. */
+static void close_if_done(struct link *link) {
+    if (link->jobs == 0 && link->pool->current != link)
+        close_link(link);
+}
+
+static struct job *take_running(struct pool *pool, const struct link *link, uint64_t number) {
+    for (struct job **at = &pool->running; *at != NULL; at = &(*at)->next) {
+        struct job *job = *at;
+        if (job->link != link || (number != 0 && job->number != number))
+            continue;
+        *at = job->next;
+        job->next = NULL;
+        job->link = NULL;
+        return job;
+    }
+    return NULL;
+}
+
+static void end_job(struct link *link, uint64_t number, const struct verdict *verdict) {
+    struct job *job = take_running(link->pool, link, number);
+    if (job == NULL)
+        return;
+    link->jobs--;
+    job->verdict = *verdict;
+    link->pool->ended(job);
+}
+
+static void lose(struct link *link) {
+    const struct verdict lost = {.ending = ENDING_NO_WORKER};
+    if (link->pool->current == link)
+        link->pool->current = NULL;
+    while (link->jobs > 0)
+        end_job(link, 0, &lost);
+    close_link(link);
+}
+
+static void hear(uv_poll_t *poll, int status, int events) {
+    struct link *link = poll->data;
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    (void)events;
+    while (!link->closing) {
+        int r = status < 0 ? 0 : message_receive(link->fd, &message, fds);
+        if (r == -EAGAIN)
+            return;
+        if (r != 1) {
+            lose(link);
+            return;
+        }
+        for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+            fd_close(fds[i]);
+        if (message.kind == MESSAGE_VERDICT) {
+            end_job(link, message.job, &message.verdict);
+            close_if_done(link);
+        }
+    }
+}
+
+int pool_add(struct pool *pool, int take_channel) {
+    struct link *before = pool->current;
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL) {
+        fd_close(take_channel);
+        return -ENOMEM;
+    }
+    *link = (struct link){.pool = pool, .fd = take_channel};
+    link->poll.data = link;
+    int r = uv_poll_init(pool->loop, &link->poll, link->fd); /* makes it non-blocking */
+    if (r < 0) {
+        fd_close(link->fd);
+        free(link);
+        return r;
+    }
+    uv_poll_start(&link->poll, UV_READABLE | UV_DISCONNECT, hear);
+    pool->current = link;
+    if (before != NULL)
+        close_if_done(before);
+    pool->available(pool->context);
+    return 0;
+}
+
+int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS]) {
+    struct message message = {.kind = MESSAGE_RUN, .job = job->number, .run = job->limits};
+    if (pool->current == NULL)
+        return -ENOTCONN;
+    int r = message_send(pool->current->fd, &message, fds, MESSAGE_MAX_FDS);
+    if (r < 0)
+        return r;
+    job->link = pool->current;
+    job->next = pool->running;
+    pool->running = job;
+    pool->current->jobs++;
+    return 0;
+}
+
+void pool_cancel(const struct job *job) {
+    const struct link *link = job->link;
+    struct message message = {.kind = MESSAGE_CANCEL, .job = job->number};
+    /* Where it cannot be sent the deadline ends the job instead. */
+    if (link != NULL)
+        message_send(link->fd, &message, NULL, 0);
+}

@@ -1,0 +1,34 @@
+/* The zygotes this server has a channel to: the one that takes new jobs, and older ones that finish
+ * what they have.
+ */
+#ifndef PX_SERVER_POOL_H
+#define PX_SERVER_POOL_H
+
+#include "server/job.h"
+
+#include <uv.h>
+
+struct pool {
+    uv_loop_t *loop;
+    struct link *current; /* takes new jobs; NULL while there is no zygote */
+    struct job *running;  /* those that a zygote has */
+    /* Tells that the verdict is in (job->verdict); the job has left the pool. */
+    void (*ended)(struct job *job);
+    /* A zygote has become available. */
+    void (*available)(void *context);
+    void *context;
+};
+
+void pool_init(struct pool *pool, uv_loop_t *loop);
+
+/* Takes the channel to a fresh zygote; the one before gets no more jobs. */
+int pool_add(struct pool *pool, int take_channel);
+
+/* Gives the job and its three descriptors (not taken) to the zygote. -ENOTCONN while there is none,
+ * -EAGAIN where it does not read, or another negative errno; the job is untouched then. */
+int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS]);
+
+/* Asks for the end of a job that runs; its verdict comes as any other. */
+void pool_cancel(const struct job *job);
+
+#endif

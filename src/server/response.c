@@ -1,0 +1,151 @@
+/* Responses: see response.h. */
+#include "server/response.h"
+
+#include "server/judge.h"
+#include "server/utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Large enough for every limit there is: the largest result, and output of which each byte becomes six. */
+enum { BODY_MAX = 1 << 30 };
+
+static int finish(struct response *ret_response, struct buf *body, int r) {
+    if (r < 0) {
+        buf_done(body);
+        return -ENOMEM;
+    }
+    ret_response->body = buf_steal(body, &ret_response->size);
+    return 0;
+}
+
+int response_error(struct response *ret_response, unsigned status, const char *text) {
+    struct buf body;
+    buf_init(&body, BODY_MAX);
+    *ret_response = (struct response){.status = status};
+    int r = buf_add_text(&body, "{\"error\": ");
+    if (r == 0)
+        r = utf8_add_json_string(&body, text, strlen(text));
+    if (r == 0)
+        r = buf_add_text(&body, "}");
+    return finish(ret_response, &body, r);
+}
+
+static unsigned status_of(const struct job *job) {
+    switch (job->outcome) {
+    case OUTCOME_OK: return 200;
+    case OUTCOME_NO_MAIN:
+    case OUTCOME_EXCEPTION:
+    case OUTCOME_NOT_SERIALIZABLE:
+    case OUTCOME_OUTPUT_LIMIT: return 400;
+    /* A MemoryError that nobody caught, or killed? */
+    case OUTCOME_MEMORY: return job->verdict.ending == ENDING_EXIT ? 400 : 500;
+    default: return 500;
+    }
+}
+
+static struct json_span error_of(const struct job *job) {
+    static const char no_main[] = "Function 'main()' not found in script.";
+    static const char failed[] = "Execution failed";
+    static const char too_large[] = "Result is too large or nested too deeply.";
+    struct json_span details;
+    struct json_span text = {failed, sizeof failed - 1};
+    if (status_of(job) == 500)
+        return text;
+    if (job->outcome == OUTCOME_NO_MAIN)
+        return (struct json_span){no_main, sizeof no_main - 1};
+    if (job->outcome == OUTCOME_OUTPUT_LIMIT && job->answer.header.kind != FRAME_OUTPUT_LIMIT)
+        return (struct json_span){too_large, sizeof too_large - 1};
+    judge_exception(job, &text, &details);
+    return text;
+}
+
+static int add_text(struct buf *body, const char *key, const struct capture *capture) {
+    const struct buf *kept = &capture->kept;
+    /* Where the limit cut through a character, its first bytes are not worth a U+FFFD. */
+    size_t cut = capture_truncated(capture) ? utf8_cut_tail(kept->data, kept->len) : 0;
+    int r = buf_add_text(body, key);
+    return r < 0 ? r : utf8_add_json_string(body, kept->data, kept->len - cut);
+}
+
+static int add_usage(struct buf *body, const struct job *job) {
+    const struct verdict *verdict = &job->verdict;
+    return buf_add_format(
+        body,
+        ", \"usage\": {\"wall_ms\": %.3f, \"cpu_user_ms\": %.3f, \"cpu_system_ms\": %.3f, \"memory_peak_kb\": %llu, "
+        "\"stdout_bytes\": %llu, \"stderr_bytes\": %llu, \"result_bytes\": %llu}",
+        (double)verdict->wall_us / 1e3, (double)verdict->user_us / 1e3, (double)verdict->system_us / 1e3,
+        (unsigned long long)(verdict->peak_bytes >> 10), (unsigned long long)job->out.total,
+        (unsigned long long)job->err.total,
+        (unsigned long long)(job->outcome == OUTCOME_OK ? job->answer.payload.len : 0));
+}
+
+static int add_limits(struct buf *body, const struct job *job) {
+    return buf_add_format(
+        body,
+        ", \"limits\": {\"wall_ms\": %llu, \"cpu_ms\": %llu, \"memory_mb\": %llu, \"stdout_kb\": %zu, "
+        "\"stderr_kb\": %zu, \"result_kb\": %llu, \"scratch_mb\": %llu}",
+        (unsigned long long)job->limits.wall_ms, (unsigned long long)job->limits.cpu_ms,
+        (unsigned long long)(job->limits.memory_bytes >> 20), job->out.kept.max >> 10, job->err.kept.max >> 10,
+        (unsigned long long)(job->worker_limits.result_bytes >> 10),
+        (unsigned long long)(job->worker_limits.file_bytes >> 20));
+}
+
+static int add_exception(struct buf *body, const struct job *job) {
+    struct json_span summary, details = {NULL, 0};
+    int r;
+    if (job->verdict.ending == ENDING_EXIT &&
+        (job->outcome == OUTCOME_EXCEPTION || job->outcome == OUTCOME_MEMORY))
+        judge_exception(job, &summary, &details);
+    if (details.size == 0)
+        return 0;
+    if ((r = buf_add_text(body, ", \"exception\": ")) < 0)
+        return r;
+    return buf_add(body, details.data, details.size);
+}
+
+static int add_details(struct buf *body, const struct job *job) {
+    int r;
+    /* A failed run has no stdout in its plain body. */
+    if (job->outcome != OUTCOME_OK && (r = add_text(body, ", \"stdout\": ", &job->out)) < 0)
+        return r;
+    if ((r = add_text(body, ", \"stderr\": ", &job->err)) < 0 ||
+        (r = buf_add_format(body, ", \"stdout_truncated\": %s, \"stderr_truncated\": %s, \"outcome\": \"%s\"",
+                            capture_truncated(&job->out) ? "true" : "false",
+                            capture_truncated(&job->err) ? "true" : "false", outcome_name(job->outcome))) < 0 ||
+        (r = add_usage(body, job)) < 0 || (r = add_limits(body, job)) < 0)
+        return r;
+    return add_exception(body, job);
+}
+
+static int add_body(struct buf *body, const struct job *job) {
+    int r;
+    if (job->outcome == OUTCOME_OK) {
+        /* Byte for byte: it was checked, and it is not ours to write differently. */
+        if ((r = buf_add_text(body, "{\"result\": ")) < 0 ||
+            (r = buf_add(body, job->answer.payload.data, job->answer.payload.len)) < 0 ||
+            (r = add_text(body, ", \"stdout\": ", &job->out)) < 0)
+            return r;
+    } else {
+        struct json_span error = error_of(job);
+        if ((r = buf_add_text(body, "{\"error\": ")) < 0 ||
+            (r = utf8_add_json_string(body, error.data, error.size)) < 0)
+            return r;
+    }
+    if (job->wants_details && (r = add_details(body, job)) < 0)
+        return r;
+    return buf_add_text(body, "}");
+}
+
+int response_from_job(struct response *ret_response, const struct job *job) {
+    struct buf body;
+    *ret_response = (struct response){.status = status_of(job), .outcome = outcome_name(job->outcome)};
+    snprintf(ret_response->timing, sizeof ret_response->timing, "queue;dur=%.3f, run;dur=%.3f, total;dur=%.3f",
+             (double)(job->started_us - job->admitted_us) / 1e3, (double)job->verdict.wall_us / 1e3,
+             (double)(job->finished_us - job->admitted_us) / 1e3);
+    buf_init(&body, BODY_MAX);
+    /* One allocation for the usual answer. */
+    int r = buf_reserve(&body, job->answer.payload.len + job->out.kept.len + job->out.kept.len / 8 + 256);
+    return finish(ret_response, &body, r < 0 ? r : add_body(&body, job));
+}

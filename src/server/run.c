@@ -1,0 +1,279 @@
+/* Runs: see run.h. Runs in the server's event loop. */
+#include "server/run.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "server/judge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void start_waiting(struct runs *runs);
+
+/* --- Watching descriptors --- */
+
+static void unwatched(uv_handle_t *handle) {
+    struct job *job = handle->data;
+    job_unref(job);
+}
+
+static void unwatch(struct job *job, enum job_watch which) {
+    if (!job->watched[which])
+        return;
+    job->watched[which] = false;
+    uv_close((uv_handle_t *)&job->watches[which], unwatched);
+}
+
+static int watch(struct job *job, enum job_watch which, int fd, int events, uv_poll_cb callback) {
+    uv_poll_t *poll = &job->watches[which];
+    int r = uv_poll_init(job->runs->loop, poll, fd);
+    if (r < 0)
+        return r;
+    poll->data = job_ref(job);
+    job->watched[which] = true;
+    return uv_poll_start(poll, events, callback);
+}
+
+/* --- While it runs --- */
+
+static void print_ready(uv_poll_t *poll, int status, int events) {
+    struct job *job = poll->data;
+    enum job_watch which = poll == &job->watches[WATCH_STDOUT] ? WATCH_STDOUT : WATCH_STDERR;
+    struct capture *capture = which == WATCH_STDOUT ? &job->out : &job->err;
+    (void)events;
+    /* At its end, which a script can bring about by closing it, there is nothing to wait for. */
+    if (status < 0 || capture_read(capture, job->fds[which]) <= 0)
+        unwatch(job, which);
+}
+
+/* 1 while there is more to send. A worker that does not read any more is the verdict's business. */
+static int send_order(struct job *job) {
+    while (job->order_sent < job->order.len) {
+        ssize_t n = send(job->fds[WATCH_CHANNEL], job->order.data + job->order_sent,
+                         job->order.len - job->order_sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN ? 1 : -errno;
+        job->order_sent += (size_t)n;
+    }
+    buf_done(&job->order); /* the script may be large and is not needed again */
+    return 0;
+}
+
+static void read_answer(struct job *job) {
+    if (job->answer_state == 0)
+        job->answer_state = frame_read(&job->answer, job->fds[WATCH_CHANNEL]);
+}
+
+static void channel_ready(uv_poll_t *poll, int status, int events) {
+    struct job *job = poll->data;
+    int sending = 0;
+    if ((events & UV_WRITABLE) != 0)
+        sending = send_order(job);
+    if (status < 0 || (events & UV_READABLE) != 0)
+        read_answer(job);
+    /* The first frame counts. What follows is not read, so a worker that writes on blocks, and the
+     * deadline is its end. */
+    if (status < 0 || job->answer_state != 0)
+        unwatch(job, WATCH_CHANNEL);
+    else if ((events & UV_WRITABLE) != 0 && sending <= 0)
+        uv_poll_start(poll, UV_READABLE, channel_ready);
+}
+
+/* --- Starting --- */
+
+static int make_pipe(int *ret_ours, int *ret_theirs) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    *ret_ours = ends[0];
+    *ret_theirs = ends[1];
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int make_channel(int *ret_ours, int *ret_theirs) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    *ret_ours = ends[0];
+    *ret_theirs = ends[1];
+    /* Our end only: the flag belongs to the open socket, and the worker's blocks. */
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static void close_ours(struct job *job) {
+    for (size_t i = 0; i < WATCH_CLIENT; i++) {
+        unwatch(job, (enum job_watch)i);
+        job->fds[i] = fd_close(job->fds[i]);
+    }
+}
+
+static int watch_all(struct job *job) {
+    int r = send_order(job);
+    if (r < 0)
+        return r;
+    if ((r = watch(job, WATCH_CHANNEL, job->fds[WATCH_CHANNEL], UV_READABLE | (r == 1 ? UV_WRITABLE : 0),
+                   channel_ready)) < 0 ||
+        (r = watch(job, WATCH_STDOUT, job->fds[WATCH_STDOUT], UV_READABLE, print_ready)) < 0)
+        return r;
+    return watch(job, WATCH_STDERR, job->fds[WATCH_STDERR], UV_READABLE, print_ready);
+}
+
+/* On failure the job is as it was before. */
+static int start(struct runs *runs, struct job *job) {
+    int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1};
+    int r;
+    if ((r = make_channel(&job->fds[WATCH_CHANNEL], &theirs[0])) >= 0 &&
+        (r = make_pipe(&job->fds[WATCH_STDOUT], &theirs[1])) >= 0 &&
+        (r = make_pipe(&job->fds[WATCH_STDERR], &theirs[2])) >= 0)
+        r = pool_run(&runs->pool, job, theirs);
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        fd_close(theirs[i]);
+    if (r < 0) {
+        close_ours(job);
+        return r;
+    }
+    runs->running++;
+    job_ref(job);
+    job->stage = JOB_RUNNING;
+    job->started_us = clock_us();
+    /* It cannot be taken back now; a job that cannot be watched ends like one nobody wants. */
+    if (watch_all(job) < 0)
+        pool_cancel(job);
+    return 0;
+}
+
+/* --- Finishing --- */
+
+static void finish(struct job *job, enum outcome outcome) {
+    close_ours(job);
+    unwatch(job, WATCH_CLIENT);
+    job->stage = JOB_FINISHED;
+    job->outcome = outcome;
+    job->finished_us = clock_us();
+    if (job->started_us == 0)
+        job->started_us = job->finished_us;
+    job->finished(job);
+    job_unref(job);
+}
+
+/* The verdict is in: the worker is gone, and what the buffers of the socket and of the pipes (64 KiB
+ * each, pipe(7)) hold is all there is. */
+static void job_ended(struct job *job) {
+    struct runs *runs = job->runs;
+    read_answer(job);
+    capture_read(&job->out, job->fds[WATCH_STDOUT]);
+    capture_read(&job->err, job->fds[WATCH_STDERR]);
+    runs->running--;
+    enum outcome outcome = judge_outcome(job, runs->config->result_depth);
+    finish(job, job->cancelled ? OUTCOME_CANCELLED : outcome);
+    start_waiting(runs);
+}
+
+/* --- Waiting --- */
+
+static void expire(uv_timer_t *timer) {
+    struct runs *runs = timer->data;
+    uint64_t now = clock_us();
+    while (runs->queue.first != NULL &&
+           now >= runs->queue.first->admitted_us + runs->config->queue_ms * 1000) {
+        struct job *job = queue_next(&runs->queue);
+        job->expired = true;
+        finish(job, OUTCOME_LOST);
+    }
+    start_waiting(runs);
+}
+
+static void set_expiry(struct runs *runs) {
+    if (runs->queue.first == NULL) {
+        uv_timer_stop(&runs->expiry);
+        return;
+    }
+    uint64_t due = runs->queue.first->admitted_us + runs->config->queue_ms * 1000;
+    uint64_t now = clock_us();
+    uv_timer_start(&runs->expiry, expire, due > now ? (due - now + 999) / 1000 : 0, 0);
+}
+
+static void start_waiting(struct runs *runs) {
+    while (runs->queue.first != NULL && runs->running < runs->config->workers) {
+        struct job *job = queue_next(&runs->queue);
+        if (start(runs, job) < 0) {
+            /* No zygote at the moment, or no descriptor: it waits on, and queue_ms bounds it. */
+            queue_put_back(&runs->queue, job);
+            break;
+        }
+        job_unref(job); /* the queue's */
+    }
+    set_expiry(runs);
+}
+
+static void zygote_available(void *context) {
+    start_waiting(context);
+}
+
+/* --- Doors --- */
+
+int runs_init(struct runs *runs, uv_loop_t *loop, const struct config *config) {
+    *runs = (struct runs){.loop = loop, .config = config};
+    pool_init(&runs->pool, loop);
+    runs->pool.ended = job_ended;
+    runs->pool.available = zygote_available;
+    runs->pool.context = runs;
+    queue_init(&runs->queue, config->queue);
+    runs->expiry.data = runs;
+    return uv_timer_init(loop, &runs->expiry);
+}
+
+int runs_submit(struct runs *runs, struct job *job) {
+    if (runs->draining)
+        return -ESHUTDOWN;
+    job->runs = runs;
+    job->number = ++runs->last_number;
+    job->admitted_us = clock_us();
+    if (runs->queue.length == 0 && runs->running < runs->config->workers && start(runs, job) == 0)
+        return 0;
+    int r = queue_admit(&runs->queue, job);
+    if (r < 0)
+        return r;
+    job_ref(job);
+    job->stage = JOB_WAITING;
+    set_expiry(runs);
+    return 0;
+}
+
+static void client_gone(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    runs_cancel(poll->data);
+}
+
+void runs_watch_client(struct job *job, int socket) {
+    /* UV_DISCONNECT is EPOLLRDHUP. Without it the job merely runs to its end. */
+    (void)watch(job, WATCH_CLIENT, socket, UV_DISCONNECT, client_gone);
+}
+
+void runs_cancel(struct job *job) {
+    unwatch(job, WATCH_CLIENT);
+    job->cancelled = true;
+    if (job->stage == JOB_WAITING) {
+        queue_remove(&job->runs->queue, job);
+        set_expiry(job->runs);
+        finish(job, OUTCOME_CANCELLED);
+    } else if (job->stage == JOB_RUNNING) {
+        pool_cancel(job);
+    }
+}
+
+void runs_drain(struct runs *runs) {
+    runs->draining = true;
+}
+
+unsigned runs_retry_after(const struct runs *runs) {
+    /* At worst everything before the caller runs into its deadline. */
+    uint64_t rounds = 1 + runs->queue.length / runs->config->workers;
+    uint64_t seconds = (rounds * runs->config->wall_ms + 999) / 1000;
+    return seconds > 60 ? 60 : seconds < 1 ? 1 : (unsigned)seconds;
+}

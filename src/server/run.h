@@ -1,0 +1,45 @@
+/* Runs: from a submitted job to a finished one.
+ *
+ * Decides when a job starts, makes its channel and pipes, collects what comes out, and finishes it on
+ * the zygote's verdict, never on end-of-file: a worker says nothing about its own end.
+ */
+#ifndef PX_SERVER_RUN_H
+#define PX_SERVER_RUN_H
+
+#include "server/pool.h"
+#include "server/queue.h"
+
+#include <stdbool.h>
+
+struct runs {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct pool pool;
+    struct queue queue;
+    uv_timer_t expiry; /* of the oldest waiting job */
+    size_t running;
+    uint64_t last_number;
+    bool draining;
+};
+
+/* The config is borrowed for the life of runs. */
+int runs_init(struct runs *runs, uv_loop_t *loop, const struct config *config);
+
+/* Starts the job or queues it; job->finished is called later, never from in here, and the caller's
+ * reference stays the caller's. -EBUSY where the queue is full, -ESHUTDOWN while draining. */
+int runs_submit(struct runs *runs, struct job *job);
+
+/* Cancels the job when the peer of this socket goes away. The socket stays the caller's, and must
+ * stay open until the job is finished. */
+void runs_watch_client(struct job *job, int socket);
+
+/* Nobody waits for this job any more: out of the queue, or killed. It still finishes. */
+void runs_cancel(struct job *job);
+
+/* Takes no more jobs. */
+void runs_drain(struct runs *runs);
+
+/* Seconds until a place in the queue may be free; what a 503 tells its caller. */
+unsigned runs_retry_after(const struct runs *runs);
+
+#endif

@@ -1,0 +1,19 @@
+/* UTF-8: checking it, and writing bytes that may not be UTF-8 as a JSON string. */
+#ifndef PX_SERVER_UTF8_H
+#define PX_SERVER_UTF8_H
+
+#include "base/buf.h"
+
+#include <stddef.h>
+
+/* Length of the well-formed sequence (Unicode 15, table 3-7) that data begins with; 0 if none does. */
+size_t utf8_sequence(const char *data, size_t size);
+
+/* How many bytes at the end are the beginning of a sequence that was cut off: 0 to 3. */
+size_t utf8_cut_tail(const char *data, size_t size);
+
+/* Appends data as a JSON string in its quotation marks. Every maximal piece of a sequence that is not
+ * well-formed becomes one U+FFFD, as Python's errors="replace" has it. */
+int utf8_add_json_string(struct buf *buf, const char *data, size_t size);
+
+#endif

@@ -1,0 +1,62 @@
+/* Frames on a job's channel: one from the server to the worker, one back.
+ *
+ * The frame back is written by a process that runs hostile code and is believed in nothing: its length
+ * is checked before a byte is kept, the first frame counts and what follows is not read.
+ */
+#ifndef PX_WIRE_FRAME_H
+#define PX_WIRE_FRAME_H
+
+#include "base/buf.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+enum frame_kind {
+    FRAME_JOB = 1,          /* struct job_order, then the script in UTF-8 */
+    FRAME_RESULT,           /* the result as JSON */
+    FRAME_NO_MAIN,          /* empty */
+    FRAME_EXCEPTION,        /* the last line of the traceback; if asked for, NUL and a JSON object */
+    FRAME_MEMORY,           /* the same for a MemoryError nobody caught */
+    FRAME_NOT_SERIALIZABLE, /* why, in words */
+    FRAME_OUTPUT_LIMIT,     /* the result is too large or too deep, in words */
+    FRAME_EXITED,           /* empty: SystemExit */
+};
+
+struct frame_header {
+    uint32_t kind;
+    uint32_t length; /* of the payload, in bytes */
+};
+
+enum job_flags { JOB_DETAILS = 1 };
+
+/* The job's limits that the worker sets upon itself before it reads the script. */
+struct job_order {
+    uint64_t cpu_ms;
+    uint64_t memory_bytes;
+    uint64_t file_bytes; /* size of one file */
+    uint64_t result_bytes;
+    uint64_t flags; /* enum job_flags */
+};
+
+/* Reads one frame piece by piece. */
+struct frame_reader {
+    struct frame_header header;
+    size_t header_len; /* bytes of the header that are there */
+    struct buf payload;
+};
+
+/* max_payload: in bytes; a longer frame is refused before any of it is stored. */
+void frame_reader_init(struct frame_reader *reader, size_t max_payload);
+void frame_reader_done(struct frame_reader *reader);
+
+/* Reads what there is. 1 when the frame is whole, 0 when more must come (a non-blocking descriptor is
+ * empty), -EMSGSIZE for too long a frame, -EPIPE at an early end, or another negative errno. */
+int frame_read(struct frame_reader *reader, int fd);
+
+enum { FRAME_MAX_PARTS = 3 };
+
+/* Writes a whole frame, its payload given in parts, to a blocking descriptor. 0 or a negative errno. */
+int frame_write(int fd, enum frame_kind kind, const struct iovec *parts, size_t count);
+
+#endif

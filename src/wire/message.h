@@ -1,0 +1,112 @@
+/* Messages between the manager, the server, the zygote and a worker that has not yet seen its job.
+ *
+ * They travel over SOCK_SEQPACKET socket pairs, one message a packet, descriptors beside it. Both ends
+ * are programs of this project on the same machine, so a message is a struct as it lies in memory;
+ * its size is checked all the same, since the server may have been taken over by a client.
+ *
+ *   who              to whom        message            means                       descriptors
+ *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
+ *   manager          server         MESSAGE_DRAIN      take no more, finish        -
+ *   server           zygote         MESSAGE_RUN        run a job                   channel, stdout, stderr
+ *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
+ *   zygote           server         MESSAGE_VERDICT    how the job ended           -
+ *   zygote           manager        MESSAGE_LAYER      a confinement layer is on   -
+ *   zygote           manager        MESSAGE_READY      the first worker is ready   -
+ *   zygote           manager        MESSAGE_FAILED     cannot work here, why       -
+ *   zygote           manager        MESSAGE_RETIRE     time for a fresh zygote     -
+ *   zygote           worker         MESSAGE_GO         your ids are mapped         -
+ *   worker           zygote         MESSAGE_READY      confined and warmed up      -
+ *   worker           zygote         MESSAGE_FAILED     a layer failed, why         -
+ *   zygote           worker         MESSAGE_RUN        here is your job            channel, stdout, stderr
+ *
+ * After the last line of this table the zygote never reads from that worker again.
+ */
+#ifndef PX_WIRE_MESSAGE_H
+#define PX_WIRE_MESSAGE_H
+
+#include "base/failure.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum message_kind {
+    MESSAGE_CHANNEL = 1,
+    MESSAGE_DRAIN,
+    MESSAGE_RUN,
+    MESSAGE_CANCEL,
+    MESSAGE_VERDICT,
+    MESSAGE_LAYER,
+    MESSAGE_READY,
+    MESSAGE_FAILED,
+    MESSAGE_RETIRE,
+    MESSAGE_GO,
+};
+
+/* How a worker ended, as the zygote saw it. */
+enum ending {
+    ENDING_EXIT = 1,  /* by itself; `code` is the exit status */
+    ENDING_SIGNAL,    /* by a signal that the zygote did not send; `code` is its number */
+    ENDING_DEADLINE,  /* killed: wall clock */
+    ENDING_CPU,       /* killed by the kernel: CPU time */
+    ENDING_MEMORY,    /* killed: memory */
+    ENDING_CANCELLED, /* killed: MESSAGE_CANCEL */
+    ENDING_NO_WORKER, /* never began: no worker could be made */
+};
+
+struct verdict {
+    uint32_t ending;
+    uint32_t code;
+    uint64_t wall_us;   /* from the hand-over to the worker to its end */
+    uint64_t user_us;   /* CPU time of the job, without the worker's preparation */
+    uint64_t system_us;
+    uint64_t peak_bytes; /* resident memory above what the idle worker had */
+};
+
+/* What the zygote must know of a job to be its judge. */
+struct run_order {
+    uint64_t wall_ms;
+    uint64_t cpu_ms;
+    uint64_t memory_bytes;
+};
+
+struct layer_report {
+    char name[32];
+    char detail[160];
+};
+
+/* What an idle worker has used so far, and what the job's limits are counted from. */
+struct worker_baseline {
+    uint64_t user_us;
+    uint64_t system_us;
+    uint64_t address_bytes;  /* filled in by the zygote */
+    uint64_t resident_bytes; /* likewise */
+};
+
+struct message {
+    uint32_t kind;
+    uint32_t reserved;
+    uint64_t job; /* the server's number for it; 0 where no job is meant */
+    union {
+        struct run_order run;
+        struct verdict verdict;
+        struct layer_report layer;
+        struct failure failure;
+        struct worker_baseline baseline;
+    };
+};
+
+enum { MESSAGE_MAX_FDS = 3 };
+
+/* Two ends, both close-on-exec. 0 or a negative errno. */
+int message_pair(int ret_ends[2]);
+
+/* Sends one message; the descriptors stay the caller's. 0 or a negative errno: -EAGAIN where the other
+ * end does not read, -EPIPE where it is gone. Never raises SIGPIPE. */
+int message_send(int fd, const struct message *message, const int *fds, size_t fd_count);
+
+/* Receives one message. 1 with the message and its descriptors (now the caller's; unset ones are -1),
+ * 0 where the other end has closed, or a negative errno: -EAGAIN on an idle non-blocking socket,
+ * -EBADMSG for a packet of the wrong size, whose descriptors have been closed. */
+int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX_FDS]);
+
+#endif

@@ -1,0 +1,178 @@
+/* The crew: see crew.h. Runs in the zygote, between jobs and during them; trusted. */
+#include "zygote/crew.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "zygote/python.h"
+#include "zygote/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle) {
+    *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .wanted_idle = wanted_idle};
+    for (size_t i = 0; i < CREW_MAX; i++)
+        crew->members[i].control = -1;
+}
+
+void crew_done(struct crew *crew) {
+    for (size_t i = 0; i < CREW_MAX; i++)
+        if (crew->members[i].state != MEMBER_NONE)
+            kill(crew->members[i].pid, SIGKILL);
+    for (size_t i = 0; i < CREW_MAX; i++) {
+        if (crew->members[i].state == MEMBER_NONE)
+            continue;
+        waitpid(crew->members[i].pid, NULL, 0);
+        crew_forget(crew, &crew->members[i]);
+    }
+}
+
+static size_t *counter_of(struct crew *crew, enum member_state state) {
+    return state == MEMBER_STARTING ? &crew->starting : state == MEMBER_IDLE ? &crew->idle : &crew->running;
+}
+
+static void set_state(struct crew *crew, struct member *member, enum member_state state) {
+    if (member->state != MEMBER_NONE)
+        --*counter_of(crew, member->state);
+    if (state != MEMBER_NONE)
+        ++*counter_of(crew, state);
+    member->state = state;
+}
+
+void crew_forget(struct crew *crew, struct member *member) {
+    if (member->state == MEMBER_STARTING)
+        crew->failures++;
+    set_state(crew, member, MEMBER_NONE);
+    member->control = fd_close(member->control);
+    member->pid = 0;
+}
+
+static struct member *find(struct crew *crew, enum member_state state) {
+    for (size_t i = 0; i < CREW_MAX; i++)
+        if (crew->members[i].state == state)
+            return &crew->members[i];
+    return NULL;
+}
+
+struct member *crew_idle(struct crew *crew) {
+    return crew->idle > 0 ? find(crew, MEMBER_IDLE) : NULL;
+}
+
+static void kill_member(const struct member *member) {
+    /* No one else reaps, so the pid is still this worker's. */
+    kill(member->pid, SIGKILL);
+}
+
+static pid_t fork_worker(struct crew *crew, int control) {
+    python_before_fork();
+    pid_t pid = sandbox_clone();
+    if (pid != 0) {
+        python_after_fork_parent();
+        return pid;
+    }
+    python_after_fork_child();
+    worker_main(control, crew->sandbox);
+}
+
+static int admit(struct crew *crew, const struct member *member, struct failure *ret_failure) {
+    const struct message go = {.kind = MESSAGE_GO};
+    unsigned slot = crew->first_slot + (unsigned)(member - crew->members);
+    int r = sandbox_admit(crew->sandbox, member->pid, slot, ret_failure);
+    if (r < 0)
+        return r;
+    r = message_send(member->control, &go, NULL, 0);
+    return r < 0 ? failure_set(ret_failure, -r, "worker", "it died before it was admitted") : 0;
+}
+
+int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) {
+    int ends[2];
+    struct member *member;
+    if (crew->idle + crew->starting >= crew->wanted_idle + waiting || crew->starting >= crew->wanted_idle ||
+        (member = find(crew, MEMBER_NONE)) == NULL)
+        return 0;
+    int r = message_pair(ends);
+    if (r < 0)
+        return failure_set(ret_failure, -r, "worker", "no descriptor for another worker: %s", strerror(-r));
+    cleanup_fd int ours = ends[0];
+    cleanup_fd int theirs = ends[1];
+    pid_t pid = fork_worker(crew, theirs);
+    if (pid < 0)
+        return failure_set(ret_failure, (int)-pid, "user namespace",
+                           "clone() with new user, pid and mount namespaces was refused: %s",
+                           strerror((int)-pid));
+    *member = (struct member){.pid = pid, .control = fd_steal(&ours)};
+    set_state(crew, member, MEMBER_STARTING);
+    r = admit(crew, member, ret_failure);
+    if (r < 0) {
+        kill_member(member);
+        return r;
+    }
+    return 1;
+}
+
+/* What the kernel says the idle worker has: the limits of the job are counted from here. */
+static int read_baseline(const struct crew *crew, struct member *member) {
+    char path[32];
+    char text[128];
+    unsigned long long pages, resident;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    snprintf(path, sizeof path, "%d/statm", (int)member->pid);
+    if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0 ||
+        sscanf(text, "%llu %llu", &pages, &resident) != 2)
+        return -EIO;
+    member->baseline.address_bytes = pages * page;
+    member->baseline.resident_bytes = resident * page;
+    return 0;
+}
+
+int crew_hear(struct crew *crew, struct member *member, struct failure *ret_failure) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    int r = message_receive(member->control, &message, fds);
+    if (r == -EAGAIN)
+        return 0;
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        fd_close(fds[i]);
+    if (r == 1 && message.kind == MESSAGE_READY) {
+        member->baseline = message.baseline;
+        r = read_baseline(crew, member);
+        if (r == 0) {
+            set_state(crew, member, MEMBER_IDLE);
+            crew->failures = 0;
+            return 1;
+        }
+    }
+    if (r == 1 && message.kind == MESSAGE_FAILED) {
+        *ret_failure = message.failure;
+        r = -(message.failure.error != 0 ? message.failure.error : EIO);
+    } else {
+        r = failure_set(ret_failure, EIO, "worker", "it died before it was ready");
+    }
+    member->control = fd_close(member->control);
+    kill_member(member);
+    return r;
+}
+
+int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const struct run_order *order,
+                   const int fds[MESSAGE_MAX_FDS]) {
+    struct message message = {.kind = MESSAGE_RUN, .job = job, .baseline = member->baseline};
+    uint64_t used_us = member->baseline.user_us + member->baseline.system_us;
+    int r = message_send(member->control, &message, fds, MESSAGE_MAX_FDS);
+    member->control = fd_close(member->control);
+    set_state(crew, member, MEMBER_RUNNING);
+    if (r < 0) {
+        kill_member(member);
+        return r;
+    }
+    member->job = job;
+    member->order = *order;
+    member->started_us = clock_us();
+    member->cpu_limit_us = used_us + order->cpu_ms * 1000;
+    return 0;
+}

@@ -1,0 +1,69 @@
+/* The crew: every worker this zygote has, from its fork to its end.
+ *
+ * A member is STARTING until its worker says it is confined and warmed up, IDLE until it gets a job,
+ * RUNNING until it is reaped. Each has a slot, and with it a user id that no other has.
+ */
+#ifndef PX_ZYGOTE_CREW_H
+#define PX_ZYGOTE_CREW_H
+
+#include "sandbox/sandbox.h"
+#include "wire/message.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { CREW_MAX = 256 }; /* running, idle and starting together; see --workers and --crew */
+
+enum member_state { MEMBER_NONE, MEMBER_STARTING, MEMBER_IDLE, MEMBER_RUNNING };
+
+struct member {
+    enum member_state state;
+    pid_t pid;
+    int control; /* set while STARTING and IDLE; afterwards nothing is read from the worker */
+    struct worker_baseline baseline;
+    /* of the job */
+    uint64_t job;
+    struct run_order order;
+    uint64_t started_us;
+    uint64_t cpu_limit_us; /* of the worker's whole life */
+    uint32_t killed_for;   /* enum ending, 0 while it lives */
+};
+
+struct crew {
+    struct sandbox *sandbox;
+    struct member members[CREW_MAX];
+    unsigned first_slot;
+    size_t wanted_idle;
+    size_t starting;
+    size_t idle;
+    size_t running;
+    unsigned failures; /* workers that died before they were ready, since the last that was */
+};
+
+/* first_slot keeps the user ids of two zygotes apart while one takes over from the other. */
+void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle);
+
+/* Kills all and waits for their end. */
+void crew_done(struct crew *crew);
+
+/* Forks one worker if one is wanted. 1 when it did, 0 when none is, or a negative errno with the
+ * reason. `waiting` jobs count as wanted on top. */
+int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure);
+
+/* Reads what a STARTING member has to say. 1 when it became IDLE, 0 when nothing was there, a negative
+ * errno with the worker's own words when it failed; it is then killed and will be reaped. */
+int crew_hear(struct crew *crew, struct member *member, struct failure *ret_failure);
+
+/* An idle member, or NULL. */
+struct member *crew_idle(struct crew *crew);
+
+/* Gives an idle member its job with the three descriptors, which stay the caller's. On failure the
+ * member is killed and the caller takes another. */
+int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const struct run_order *order,
+                   const int fds[MESSAGE_MAX_FDS]);
+
+/* Takes note that the process of this member is gone. */
+void crew_forget(struct crew *crew, struct member *member);
+
+#endif

@@ -1,0 +1,139 @@
+/* The keeper: see keeper.h. Runs in the zygote; trusted. */
+#include "zygote/keeper.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* How often memory is looked at. A script that touches pages as fast as the kernel clears them gets
+ * some 50 MiB beyond its limit in that time; twice the limit is where RLIMIT_AS stops it for good. */
+enum { SAMPLE_MS = 25 };
+
+static void end(struct member *member, enum ending why) {
+    if (member->killed_for == 0) {
+        member->killed_for = why;
+        kill(member->pid, SIGKILL);
+    }
+}
+
+static uint64_t deadline_us(const struct member *member) {
+    return member->started_us + member->order.wall_ms * 1000;
+}
+
+static uint64_t resident_bytes(const struct crew *crew, const struct member *member) {
+    char path[32];
+    char text[128];
+    unsigned long long pages, resident;
+    snprintf(path, sizeof path, "%d/statm", (int)member->pid);
+    if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0 ||
+        sscanf(text, "%llu %llu", &pages, &resident) != 2)
+        return 0; /* it is just ending */
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void keeper_enforce(struct crew *crew) {
+    uint64_t now = clock_us();
+    if (crew->running == 0)
+        return;
+    for (size_t i = 0; i < CREW_MAX; i++) {
+        struct member *member = &crew->members[i];
+        if (member->state != MEMBER_RUNNING)
+            continue;
+        if (now >= deadline_us(member))
+            end(member, ENDING_DEADLINE);
+        else if (now - member->started_us >= SAMPLE_MS * 1000 &&
+                 resident_bytes(crew, member) > member->baseline.resident_bytes + member->order.memory_bytes)
+            end(member, ENDING_MEMORY);
+    }
+}
+
+int keeper_timeout_ms(const struct crew *crew) {
+    uint64_t now = clock_us();
+    uint64_t left = SAMPLE_MS * 1000;
+    if (crew->running == 0)
+        return -1;
+    for (size_t i = 0; i < CREW_MAX; i++) {
+        const struct member *member = &crew->members[i];
+        if (member->state != MEMBER_RUNNING || member->killed_for != 0)
+            continue;
+        uint64_t deadline = deadline_us(member);
+        if (deadline <= now)
+            return 0;
+        if (deadline - now < left)
+            left = deadline - now;
+    }
+    return (int)((left + 999) / 1000);
+}
+
+void keeper_cancel(struct crew *crew, uint64_t job) {
+    for (size_t i = 0; i < CREW_MAX; i++)
+        if (crew->members[i].state == MEMBER_RUNNING && crew->members[i].job == job)
+            end(&crew->members[i], ENDING_CANCELLED);
+}
+
+static uint64_t microseconds(struct timeval time) {
+    return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
+}
+
+static uint64_t less(uint64_t all, uint64_t before) {
+    return all > before ? all - before : 0;
+}
+
+static void judge(const struct member *member, int status, const struct rusage *usage,
+                  struct verdict *ret_verdict) {
+    uint64_t user = microseconds(usage->ru_utime);
+    uint64_t system = microseconds(usage->ru_stime);
+    *ret_verdict = (struct verdict){
+        .wall_us = clock_us() - member->started_us,
+        .user_us = less(user, member->baseline.user_us),
+        .system_us = less(system, member->baseline.system_us),
+        .peak_bytes = less((uint64_t)usage->ru_maxrss * 1024, member->baseline.resident_bytes),
+    };
+    if (WIFEXITED(status)) {
+        ret_verdict->ending = ENDING_EXIT;
+        ret_verdict->code = (uint32_t)WEXITSTATUS(status);
+        return;
+    }
+    ret_verdict->code = (uint32_t)WTERMSIG(status);
+    if (WTERMSIG(status) != SIGKILL)
+        ret_verdict->ending = ENDING_SIGNAL;
+    else if (member->killed_for != 0)
+        ret_verdict->ending = member->killed_for;
+    else if (user + system >= member->cpu_limit_us)
+        ret_verdict->ending = ENDING_CPU;
+    else
+        /* Nobody else sends it: the kernel ran out of memory and chose a worker, as it was told. */
+        ret_verdict->ending = ENDING_MEMORY;
+}
+
+static struct member *member_of(struct crew *crew, pid_t pid) {
+    for (size_t i = 0; i < CREW_MAX; i++)
+        if (crew->members[i].state != MEMBER_NONE && crew->members[i].pid == pid)
+            return &crew->members[i];
+    return NULL;
+}
+
+int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdict) {
+    struct rusage usage;
+    int status;
+    /* Without WUNTRACED: a stopped worker has not ended. */
+    pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+    if (pid <= 0)
+        return 0;
+    *ret_job = 0;
+    struct member *member = member_of(crew, pid);
+    if (member == NULL)
+        return 1;
+    if (member->state == MEMBER_RUNNING) {
+        *ret_job = member->job;
+        judge(member, status, &usage, ret_verdict);
+    }
+    crew_forget(crew, member);
+    return 1;
+}

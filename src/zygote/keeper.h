@@ -1,0 +1,24 @@
+/* The keeper: the one judge of how a job ended.
+ *
+ * It holds the deadline, watches memory, kills and reaps. It looks at what the kernel says of a worker
+ * and never at what the worker says.
+ */
+#ifndef PX_ZYGOTE_KEEPER_H
+#define PX_ZYGOTE_KEEPER_H
+
+#include "zygote/crew.h"
+
+/* Kills whatever is over its deadline or its memory. */
+void keeper_enforce(struct crew *crew);
+
+/* Milliseconds until keeper_enforce() is due again; -1 while nothing runs. */
+int keeper_timeout_ms(const struct crew *crew);
+
+/* Kills the worker of this job, if it still runs. */
+void keeper_cancel(struct crew *crew, uint64_t job);
+
+/* Reaps one dead worker. 1 with the verdict where it had a job (ret_job is then not 0), 1 with
+ * ret_job 0 where it had none, 0 when no dead worker is left. */
+int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdict);
+
+#endif

@@ -1,0 +1,113 @@
+/* The zygote program: python-executor-zygote FIRST_SLOT [options].
+ *
+ * Started by the manager with the privileges that making workers needs, and with the environment that
+ * scripts will see. Starts Python, imports what is to be preloaded, moves into the workers' root file
+ * system, and serves.
+ */
+#include "base/config.h"
+#include "base/log.h"
+#include "sandbox/sandbox.h"
+#include "wire/inherit.h"
+#include "wire/message.h"
+#include "zygote/python.h"
+#include "zygote/zygote.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where the system keeps what imports need besides sys.path; those that do not exist are left out. */
+static const char *const system_folders[] = {
+    "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/share/zoneinfo", "/etc/alternatives",
+};
+
+/* Tells the manager why, if it still listens, and ends. */
+static int fail(const struct failure *failure) {
+    struct message message = {.kind = MESSAGE_FAILED, .failure = *failure};
+    message_send(INHERIT_CONTROL, &message, NULL, 0);
+    return EXIT_FAILURE;
+}
+
+/* Threads and fork do not mix: the BLAS that numpy brings would start some at import. */
+static void keep_libraries_single_threaded(void) {
+    static const char *const names[] = {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+                                        "NUMEXPR_NUM_THREADS", "BLIS_NUM_THREADS"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        setenv(names[i], "1", 1);
+}
+
+/* What a worker's threads take of its address space: glibc would reserve 8 MiB of stack and 64 MiB of
+ * heap for each. The main thread keeps its 8 MiB. */
+static void keep_threads_small(void) {
+    pthread_attr_t attributes;
+    mallopt(M_ARENA_MAX, 1);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 1u << 20);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+}
+
+static int count_threads(void) {
+    int count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    if (folder == NULL)
+        return -errno;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+static int start_python(const struct config *config, struct failure *ret_failure) {
+    keep_libraries_single_threaded();
+    keep_threads_small();
+    int r = python_start(config->preload, ret_failure);
+    if (r < 0)
+        return r;
+    int threads = count_threads();
+    if (threads != 1)
+        return failure_set(ret_failure, EBUSY, "Python",
+                           "%d threads run after the imports, and only one may when workers are forked", threads);
+    return 0;
+}
+
+static int make_policy(const struct config *config, struct policy *ret_policy, struct failure *ret_failure) {
+    enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
+    *ret_policy = (struct policy){
+        .scratch_bytes = config->scratch_mb << 20,
+        .scratch_files = config->scratch_files,
+        .open_files = config->open_files,
+        .threads = config->threads,
+        .uid_base = config->uid_base,
+    };
+    int count = python_folders(ret_policy->read_only, POLICY_MAX_PATHS - SYSTEM - 1);
+    if (count <= 0)
+        return failure_set(ret_failure, EIO, "Python", "sys.path names no folder");
+    for (size_t i = 0; i < SYSTEM; i++)
+        if (access(system_folders[i], F_OK) == 0)
+            ret_policy->read_only[count++] = system_folders[i];
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct config config;
+    struct failure failure = {0};
+    struct policy policy;
+    struct sandbox sandbox;
+    config_init(&config);
+    if (argc < 2 || config_from_args(&config, argc - 2, argv + 2, &failure) < 0) {
+        log_error("python-executor-zygote is started by python-executor, not by hand");
+        return EXIT_FAILURE;
+    }
+    log_start("zygote", LOG_LEVEL_INFO);
+    if (start_python(&config, &failure) < 0 || make_policy(&config, &policy, &failure) < 0 ||
+        sandbox_prepare(&sandbox, &policy, &failure) < 0)
+        return fail(&failure);
+    int r = zygote_serve(&config, &sandbox, (unsigned)strtoul(argv[1], NULL, 10), &failure);
+    sandbox_done(&sandbox);
+    return r < 0 ? fail(&failure) : EXIT_SUCCESS;
+}

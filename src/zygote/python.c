@@ -1,0 +1,187 @@
+/* The embedded Python: see python.h. The only file that includes Python.h. Runs in the zygote before
+ * any script exists, and in a worker. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "zygote/python.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+extern const char runner_source[];
+
+static PyObject *runner; /* the namespace that python/runner.py was executed in */
+
+/* Describes the exception that is set, and clears it. */
+static int failed(const char *what, struct failure *ret_failure) {
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    PyObject *text = value != NULL ? PyObject_Str(value) : NULL;
+    const char *words = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
+    int r = failure_set(ret_failure, EIO, "Python", "%s: %.140s", what, words != NULL ? words : "unknown");
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    PyErr_Clear();
+    return r;
+}
+
+/* Borrowed, as everything in the namespace. */
+static PyObject *runner_function(const char *name) {
+    return PyDict_GetItemString(runner, name);
+}
+
+static int call(const char *name, struct failure *ret_failure) {
+    PyObject *result = PyObject_CallNoArgs(runner_function(name));
+    if (result == NULL)
+        return failed(name, ret_failure);
+    Py_DECREF(result);
+    return 0;
+}
+
+static int start_interpreter(struct failure *ret_failure) {
+    PyConfig config;
+    PyStatus status;
+    PyConfig_InitIsolatedConfig(&config);
+    config.install_signal_handlers = 1; /* SIGINT raises KeyboardInterrupt, SIGPIPE is ignored */
+    config.write_bytecode = 0;
+    config.pathconfig_warnings = 0;
+    config.site_import = 1;
+    /* Debian's interpreter, whatever another python3 on the PATH would say. */
+    status = PyConfig_SetString(&config, &config.program_name, L"/usr/bin/python3");
+    if (!PyStatus_Exception(status))
+        status = Py_InitializeFromConfig(&config);
+    PyConfig_Clear(&config);
+    if (PyStatus_Exception(status))
+        return failure_set(ret_failure, EIO, "Python", "cannot start the interpreter: %.140s",
+                           status.err_msg != NULL ? status.err_msg : "unknown");
+    return 0;
+}
+
+static int start_runner(struct failure *ret_failure) {
+    PyObject *code = Py_CompileString(runner_source, "<python-executor>", Py_file_input);
+    if (code == NULL)
+        return failed("compiling runner.py", ret_failure);
+    runner = PyDict_New();
+    /* A copy: a script that empties builtins does not empty the runner's. */
+    PyObject *builtins = PyDict_Copy(PyEval_GetBuiltins());
+    PyObject *name = PyUnicode_FromString("runner");
+    if (runner == NULL || builtins == NULL || name == NULL ||
+        PyDict_SetItemString(runner, "__builtins__", builtins) < 0 ||
+        PyDict_SetItemString(runner, "__name__", name) < 0)
+        return failed("preparing runner.py", ret_failure);
+    PyObject *result = PyEval_EvalCode(code, runner, runner);
+    Py_XDECREF(name);
+    Py_XDECREF(builtins);
+    Py_DECREF(code);
+    if (result == NULL)
+        return failed("executing runner.py", ret_failure);
+    Py_DECREF(result);
+    return 0;
+}
+
+static int import_modules(const char *preload, struct failure *ret_failure) {
+    PyObject *text = PyUnicode_FromString(preload);
+    PyObject *comma = PyUnicode_FromString(",");
+    PyObject *names = text != NULL && comma != NULL ? PyUnicode_Split(text, comma, -1) : NULL;
+    PyObject *result = NULL;
+    if (names != NULL && *preload == '\0')
+        PyList_SetSlice(names, 0, 1, NULL);
+    if (names != NULL)
+        result = PyObject_CallOneArg(runner_function("preload"), names);
+    int r = result == NULL ? failed("importing --preload modules", ret_failure) : 0;
+    Py_XDECREF(result);
+    Py_XDECREF(names);
+    Py_XDECREF(comma);
+    Py_XDECREF(text);
+    return r;
+}
+
+int python_start(const char *preload, struct failure *ret_failure) {
+    int r;
+    if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0 ||
+        (r = import_modules(preload, ret_failure)) < 0 || (r = call("forget_environment", ret_failure)) < 0 ||
+        /* Lazy imports happen here once instead of in every worker. */
+        (r = call("rehearse", ret_failure)) < 0 || (r = call("freeze", ret_failure)) < 0)
+        return r;
+    return 0;
+}
+
+static bool is_below(const char *path, const char *folder) {
+    size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+static size_t add_folder(const char **paths, size_t count, size_t max, const char *path) {
+    struct stat info;
+    if (path == NULL || path[0] != '/' || stat(path, &info) < 0 || !S_ISDIR(info.st_mode) || count >= max)
+        return count;
+    for (size_t i = 0; i < count; i++)
+        if (is_below(path, paths[i]))
+            return count;
+    paths[count] = strdup(path);
+    return paths[count] == NULL ? count : count + 1;
+}
+
+int python_folders(const char **ret_paths, size_t max) {
+    PyObject *path = PySys_GetObject("path");
+    size_t count = 0;
+    if (path == NULL || !PyList_Check(path))
+        return -EIO;
+    for (Py_ssize_t i = 0; i < PyList_Size(path); i++) {
+        PyObject *item = PyList_GetItem(path, i);
+        if (PyUnicode_Check(item))
+            count = add_folder(ret_paths, count, max, PyUnicode_AsUTF8(item));
+    }
+    return (int)count;
+}
+
+void python_before_fork(void) {
+    PyOS_BeforeFork();
+}
+
+void python_after_fork_parent(void) {
+    PyOS_AfterFork_Parent();
+}
+
+void python_after_fork_child(void) {
+    PyOS_AfterFork_Child();
+}
+
+int python_warm_up(void) {
+    int r = call("rehearse", NULL);
+    return r < 0 ? r : call("reseed", NULL);
+}
+
+/* The runner's answer is a tuple (int, bytes, bytes), unless the script broke the runner. */
+static int read_answer(PyObject *result, struct python_answer *ret_answer) {
+    Py_ssize_t text_size, details_size;
+    char *text, *details;
+    if (!PyTuple_Check(result) || PyTuple_Size(result) != 3)
+        return -EIO;
+    long kind = PyLong_AsLong(PyTuple_GetItem(result, 0));
+    if (kind < FRAME_RESULT || kind > FRAME_EXITED ||
+        PyBytes_AsStringAndSize(PyTuple_GetItem(result, 1), &text, &text_size) < 0 ||
+        PyBytes_AsStringAndSize(PyTuple_GetItem(result, 2), &details, &details_size) < 0)
+        return -EIO;
+    *ret_answer = (struct python_answer){.kind = (enum frame_kind)kind,
+                                         .text = text,
+                                         .text_size = (size_t)text_size,
+                                         .details = details,
+                                         .details_size = (size_t)details_size,
+                                         .owner = result};
+    return 0;
+}
+
+int python_run(const char *script, size_t size, size_t result_max, bool wants_details,
+               struct python_answer *ret_answer) {
+    PyObject *function = runner_function("run");
+    PyObject *source = PyUnicode_DecodeUTF8(script, (Py_ssize_t)size, NULL);
+    if (source == NULL)
+        return -EINVAL;
+    PyObject *result = PyObject_CallFunction(function, "OnO", source, (Py_ssize_t)result_max,
+                                             wants_details ? Py_True : Py_False);
+    return result == NULL ? -EIO : read_answer(result, ret_answer);
+}

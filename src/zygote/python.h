@@ -1,0 +1,46 @@
+/* The embedded Python: the only module that knows the interpreter.
+ *
+ * One interpreter in one process. All functions but python_run() are called before any script exists.
+ */
+#ifndef PX_ZYGOTE_PYTHON_H
+#define PX_ZYGOTE_PYTHON_H
+
+#include "base/failure.h"
+#include "wire/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Starts the interpreter, executes python/runner.py, imports the modules named in preload (separated
+ * by commas), rehearses once and freezes the heap. */
+int python_start(const char *preload, struct failure *ret_failure);
+
+/* The folders that imports read: absolute, existing, none below another. The strings live as long as
+ * the process. Returns how many, or a negative errno. */
+int python_folders(const char **ret_paths, size_t max);
+
+/* Around a fork that goes past fork(2), in this order; Python's own hooks run in them. */
+void python_before_fork(void);
+void python_after_fork_parent(void);
+void python_after_fork_child(void);
+
+/* In an idle worker: new random state, then a rehearsal. 0 or -EIO. */
+int python_warm_up(void);
+
+/* How the run ended. The bytes belong to `owner`, which is a reference that is never given back, since
+ * the process ends right after. */
+struct python_answer {
+    enum frame_kind kind;
+    const char *text;
+    size_t text_size;
+    const char *details;
+    size_t details_size;
+    void *owner;
+};
+
+/* In a worker, once: runs the script. Returns -EINVAL where it is not UTF-8, -EIO where the runner
+ * itself was broken by it. May never return: the script has the process. */
+int python_run(const char *script, size_t size, size_t result_max, bool wants_details,
+               struct python_answer *ret_answer);
+
+#endif

@@ -1,0 +1,147 @@
+/* A worker's life, from top to bottom: see worker.h.
+ *
+ * It starts with the zygote's privileges and memory, holds nothing else than four descriptors, waits
+ * for its ids, goes through all layers, rehearses, and from then on is what a script may take over.
+ */
+#include "zygote/worker.h"
+
+#include "base/fd.h"
+#include "sandbox/rlimits.h"
+#include "wire/frame.h"
+#include "wire/message.h"
+#include "zygote/python.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4 };
+
+/* A worker's own way out: nothing registered with atexit, by whomever, is run. */
+static _Noreturn void give_up(int control, const struct failure *failure) {
+    struct message message = {.kind = MESSAGE_FAILED, .failure = *failure};
+    message_send(control, &message, NULL, 0);
+    _exit(EXIT_FAILURE);
+}
+
+/* Standard streams on /dev/null (the zygote's 0 is), the control socket on 3, nothing else. */
+static int keep_four_descriptors(int control) {
+    int r;
+    if ((r = fd_install(STDIN_FILENO, STDOUT_FILENO)) < 0 || (r = fd_install(STDIN_FILENO, STDERR_FILENO)) < 0 ||
+        (r = fd_install(control, WORKER_CONTROL)) < 0)
+        return r;
+    if (syscall(SYS_close_range, WORKER_FDS, ~0u, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+static void reset_signals(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void wait_for_go(void) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    /* The zygote has died or given this worker up: nobody is left to tell. */
+    if (message_receive(WORKER_CONTROL, &message, fds) != 1 || message.kind != MESSAGE_GO)
+        _exit(EXIT_FAILURE);
+}
+
+static uint64_t microseconds(struct timeval time) {
+    return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
+}
+
+static void say_ready(void) {
+    struct message message = {.kind = MESSAGE_READY};
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    message.baseline.user_us = microseconds(usage.ru_utime);
+    message.baseline.system_us = microseconds(usage.ru_stime);
+    if (message_send(WORKER_CONTROL, &message, NULL, 0) < 0)
+        _exit(EXIT_FAILURE);
+}
+
+/* Blocks until there is a job; the channel takes the control socket's place. */
+static struct worker_baseline receive_job(void) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    if (message_receive(WORKER_CONTROL, &message, fds) != 1 || message.kind != MESSAGE_RUN || fds[2] < 0)
+        _exit(EXIT_SUCCESS); /* not needed any more */
+    if (fd_install(fds[1], STDOUT_FILENO) < 0 || fd_install(fds[2], STDERR_FILENO) < 0 ||
+        fd_install(fds[0], WORKER_CHANNEL) < 0)
+        _exit(EXIT_FAILURE);
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        fd_close(fds[i]);
+    return message.baseline;
+}
+
+static void set_limits(const struct job_order *order, const struct worker_baseline *baseline) {
+    uint64_t used_us = baseline->user_us + baseline->system_us;
+    struct job_rlimits limits = {
+        .cpu_seconds = (used_us + order->cpu_ms * 1000 + 999999) / 1000000,
+        /* Twice: address space is not memory. numpy.zeros() and threads reserve much that they never
+         * touch; what is touched is what the keeper watches. */
+        .address_bytes = baseline->address_bytes + 2 * order->memory_bytes,
+        .file_bytes = order->file_bytes,
+    };
+    if (rlimits_job(&limits) < 0)
+        _exit(EXIT_FAILURE);
+}
+
+/* The script is freed by the end of the process. */
+static int read_job(struct job_order *ret_order, const char **ret_script, size_t *ret_size) {
+    struct frame_reader reader;
+    frame_reader_init(&reader, UINT32_MAX);
+    int r = frame_read(&reader, WORKER_CHANNEL);
+    if (r != 1 || reader.header.kind != FRAME_JOB || reader.payload.len < sizeof *ret_order)
+        return -EBADMSG;
+    *ret_order = *(const struct job_order *)(const void *)reader.payload.data;
+    *ret_script = reader.payload.data + sizeof *ret_order;
+    *ret_size = reader.payload.len - sizeof *ret_order;
+    return 0;
+}
+
+static _Noreturn void do_job(const struct worker_baseline *baseline) {
+    struct job_order order;
+    struct python_answer answer;
+    const char *script;
+    size_t size;
+    if (read_job(&order, &script, &size) < 0)
+        _exit(EXIT_FAILURE);
+    set_limits(&order, baseline);
+    if (python_run(script, size, order.result_bytes, (order.flags & JOB_DETAILS) != 0, &answer) < 0)
+        _exit(EXIT_FAILURE);
+    const struct iovec parts[] = {{(void *)answer.text, answer.text_size},
+                                  {(void *)"", 1},
+                                  {(void *)answer.details, answer.details_size}};
+    if (frame_write(WORKER_CHANNEL, answer.kind, parts, answer.details_size > 0 ? 3 : 1) < 0)
+        _exit(EXIT_FAILURE);
+    /* Not exit(): threads the script left running must not keep us, nor its atexit functions. */
+    _exit(EXIT_SUCCESS);
+}
+
+_Noreturn void worker_main(int control, struct sandbox *sandbox) {
+    struct failure failure = {0};
+    int r = keep_four_descriptors(control);
+    if (r < 0) {
+        failure_set(&failure, -r, "descriptors", "cannot close what the zygote has open");
+        give_up(control, &failure);
+    }
+    reset_signals();
+    wait_for_go();
+    if (sandbox_enter(sandbox, &failure) < 0)
+        give_up(WORKER_CONTROL, &failure);
+    if (python_warm_up() < 0) {
+        failure_set(&failure, EIO, "Python", "the rehearsal failed behind the confinement");
+        give_up(WORKER_CONTROL, &failure);
+    }
+    say_ready();
+    struct worker_baseline baseline = receive_job();
+    do_job(&baseline);
+}

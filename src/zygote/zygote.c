@@ -1,0 +1,267 @@
+/* The zygote's loop: see zygote.h. One thread; trusted; privileged as far as making workers needs.
+ *
+ * It reads from the server (orders), the manager (only its end) and workers that have not seen a job.
+ */
+#include "zygote/zygote.h"
+
+#include "base/fd.h"
+#include "wire/inherit.h"
+#include "wire/message.h"
+#include "zygote/crew.h"
+#include "zygote/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* So many workers in a row that die before they are ready mean that none ever will be. */
+enum { FAILURES_MAX = 8, ORDERS_MAX = 128 };
+
+/* An order that no idle worker was there for. */
+struct waiting_order {
+    uint64_t job;
+    struct run_order order;
+    int fds[MESSAGE_MAX_FDS];
+};
+
+struct zygote {
+    const struct config *config;
+    struct crew crew;
+    struct waiting_order orders[ORDERS_MAX]; /* oldest first */
+    size_t order_count;
+    uint64_t jobs_begun;
+    int child_fd; /* signalfd for SIGCHLD */
+    bool announced;
+    bool retiring;
+    bool ended; /* the server or the manager is gone */
+};
+
+static void close_fds(int fds[MESSAGE_MAX_FDS]) {
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        fds[i] = fd_close(fds[i]);
+}
+
+/* A verdict that cannot be delivered means that nobody waits for it any more. */
+static void tell_server(struct zygote *zygote, uint64_t job, const struct verdict *verdict) {
+    struct message message = {.kind = MESSAGE_VERDICT, .job = job, .verdict = *verdict};
+    if (message_send(INHERIT_CHANNEL, &message, NULL, 0) < 0)
+        zygote->ended = true;
+}
+
+static void tell_manager(struct zygote *zygote, const struct message *message) {
+    if (message_send(INHERIT_CONTROL, message, NULL, 0) < 0)
+        zygote->ended = true;
+}
+
+/* --- Orders from the server --- */
+
+static void drop_order(struct zygote *zygote, size_t index) {
+    close_fds(zygote->orders[index].fds);
+    zygote->order_count--;
+    memmove(&zygote->orders[index], &zygote->orders[index + 1],
+            (zygote->order_count - index) * sizeof zygote->orders[0]);
+}
+
+/* Hands waiting orders to idle workers, oldest first. */
+static void dispatch(struct zygote *zygote) {
+    struct member *member;
+    while (zygote->order_count > 0 && (member = crew_idle(&zygote->crew)) != NULL) {
+        struct waiting_order *order = &zygote->orders[0];
+        /* A worker that died while idle: the next one gets the job. */
+        if (crew_hand_over(&zygote->crew, member, order->job, &order->order, order->fds) < 0)
+            continue;
+        zygote->jobs_begun++;
+        drop_order(zygote, 0);
+    }
+}
+
+static void take_order(struct zygote *zygote, const struct message *message, int fds[MESSAGE_MAX_FDS]) {
+    const struct verdict refused = {.ending = ENDING_NO_WORKER};
+    /* The server keeps to --workers; one that does not was taken over, and gets nothing for it. */
+    if (fds[MESSAGE_MAX_FDS - 1] < 0 || zygote->order_count == ORDERS_MAX) {
+        close_fds(fds);
+        tell_server(zygote, message->job, &refused);
+        return;
+    }
+    struct waiting_order *order = &zygote->orders[zygote->order_count++];
+    *order = (struct waiting_order){.job = message->job, .order = message->run};
+    memcpy(order->fds, fds, sizeof order->fds);
+}
+
+static void cancel(struct zygote *zygote, uint64_t job) {
+    const struct verdict cancelled = {.ending = ENDING_CANCELLED};
+    for (size_t i = 0; i < zygote->order_count; i++) {
+        if (zygote->orders[i].job != job)
+            continue;
+        drop_order(zygote, i);
+        tell_server(zygote, job, &cancelled);
+        return;
+    }
+    keeper_cancel(&zygote->crew, job);
+}
+
+static void hear_server(struct zygote *zygote) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    while (!zygote->ended) {
+        int r = message_receive(INHERIT_CHANNEL, &message, fds);
+        if (r == -EAGAIN)
+            return;
+        if (r != 1) {
+            zygote->ended = true;
+            return;
+        }
+        if (message.kind == MESSAGE_RUN) {
+            take_order(zygote, &message, fds);
+            continue;
+        }
+        close_fds(fds);
+        if (message.kind == MESSAGE_CANCEL)
+            cancel(zygote, message.job);
+    }
+}
+
+/* The manager says nothing to a zygote; that it closes is all there is to hear. */
+static void hear_manager(struct zygote *zygote) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    if (message_receive(INHERIT_CONTROL, &message, fds) != -EAGAIN) {
+        close_fds(fds);
+        zygote->ended = true;
+    }
+}
+
+/* --- The crew --- */
+
+static void announce(struct zygote *zygote) {
+    struct message message = {.kind = MESSAGE_LAYER};
+    for (size_t i = 0; i < sandbox_layer_count; i++) {
+        snprintf(message.layer.name, sizeof message.layer.name, "%s", sandbox_layers[i].name);
+        snprintf(message.layer.detail, sizeof message.layer.detail, "%s", sandbox_layers[i].detail);
+        tell_manager(zygote, &message);
+    }
+    message = (struct message){.kind = MESSAGE_READY};
+    tell_manager(zygote, &message);
+    zygote->announced = true;
+}
+
+/* A worker failed to get ready. Before the first success that is final. */
+static int bear_failure(const struct zygote *zygote, int error) {
+    return !zygote->announced || zygote->crew.failures >= FAILURES_MAX ? error : 0;
+}
+
+static int hear_workers(struct zygote *zygote, struct failure *ret_failure) {
+    for (size_t i = 0; i < CREW_MAX && zygote->crew.starting > 0; i++) {
+        struct member *member = &zygote->crew.members[i];
+        if (member->state != MEMBER_STARTING || member->control < 0)
+            continue;
+        int r = crew_hear(&zygote->crew, member, ret_failure);
+        if (r < 0 && (r = bear_failure(zygote, r)) < 0)
+            return r;
+        if (r == 1 && !zygote->announced)
+            announce(zygote);
+    }
+    return 0;
+}
+
+static void reap(struct zygote *zygote) {
+    struct signalfd_siginfo signals[8];
+    struct verdict verdict;
+    uint64_t job;
+    /* One read empties it: a pending SIGCHLD is pending once. */
+    ssize_t ignored = read(zygote->child_fd, signals, sizeof signals);
+    (void)ignored;
+    while (keeper_reap(&zygote->crew, &job, &verdict) > 0)
+        if (job != 0)
+            tell_server(zygote, job, &verdict);
+}
+
+static int refill(struct zygote *zygote, bool *ret_more, struct failure *ret_failure) {
+    int r = crew_refill(&zygote->crew, zygote->order_count, ret_failure);
+    *ret_more = r > 0;
+    return r < 0 ? bear_failure(zygote, r) : 0;
+}
+
+static void retire_in_time(struct zygote *zygote) {
+    const struct message message = {.kind = MESSAGE_RETIRE};
+    if (zygote->retiring || zygote->jobs_begun < zygote->config->recycle)
+        return;
+    zygote->retiring = true;
+    tell_manager(zygote, &message);
+}
+
+/* --- The loop --- */
+
+/* Waits for whatever comes first; `hurry` when there is a worker to fork if nothing else is to do. */
+static int wait_for_events(struct zygote *zygote, bool hurry, bool *ret_children) {
+    struct pollfd polls[3 + CREW_MAX] = {{.fd = INHERIT_CHANNEL, .events = POLLIN},
+                                         {.fd = INHERIT_CONTROL, .events = POLLIN},
+                                         {.fd = zygote->child_fd, .events = POLLIN}};
+    nfds_t count = 3;
+    for (size_t i = 0; i < CREW_MAX && zygote->crew.starting > 0; i++) {
+        const struct member *member = &zygote->crew.members[i];
+        if (member->state == MEMBER_STARTING && member->control >= 0)
+            polls[count++] = (struct pollfd){.fd = member->control, .events = POLLIN};
+    }
+    int r = poll(polls, count, hurry ? 0 : keeper_timeout_ms(&zygote->crew));
+    if (r < 0 && errno != EINTR)
+        return -errno;
+    *ret_children = r > 0 && polls[2].revents != 0;
+    if (r > 0 && polls[1].revents != 0)
+        hear_manager(zygote);
+    if (r > 0 && polls[0].revents != 0)
+        hear_server(zygote);
+    return 0;
+}
+
+static int serve(struct zygote *zygote, struct failure *ret_failure) {
+    bool hurry = true;
+    while (!zygote->ended) {
+        bool children = false;
+        int r = wait_for_events(zygote, hurry, &children);
+        if (r < 0)
+            return failure_set(ret_failure, -r, "zygote", "poll(): %s", strerror(-r));
+        dispatch(zygote);
+        if (children)
+            reap(zygote);
+        keeper_enforce(&zygote->crew);
+        if ((r = hear_workers(zygote, ret_failure)) < 0)
+            return r;
+        dispatch(zygote);
+        if ((r = refill(zygote, &hurry, ret_failure)) < 0)
+            return r;
+        retire_in_time(zygote);
+    }
+    return 0;
+}
+
+static int make_non_blocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int zygote_serve(const struct config *config, struct sandbox *sandbox, unsigned first_slot,
+                 struct failure *ret_failure) {
+    static struct zygote zygote; /* too large for the stack that every worker inherits */
+    sigset_t child;
+    zygote = (struct zygote){.config = config};
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    cleanup_fd int child_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (child_fd < 0 || make_non_blocking(INHERIT_CHANNEL) < 0 || make_non_blocking(INHERIT_CONTROL) < 0)
+        return failure_set(ret_failure, errno, "zygote", "cannot start: %s", strerror(errno));
+    zygote.child_fd = child_fd;
+    crew_init(&zygote.crew, sandbox, first_slot, config->crew);
+    int r = serve(&zygote, ret_failure);
+    crew_done(&zygote.crew);
+    while (zygote.order_count > 0)
+        drop_order(&zygote, zygote.order_count - 1);
+    return r;
+}
