@@ -30,6 +30,7 @@ make_encoder = _json.make_encoder
 escape = _json.encode_basestring_ascii
 isfinite = math.isfinite
 Module = types.ModuleType
+StringIO = io.StringIO
 
 
 # --- Standard streams -------------------------------------------------------------------------------
@@ -221,6 +222,10 @@ def own_frames(error):
     return first + last
 
 
+def split_lines(source):
+    return StringIO(source).readlines()
+
+
 def source_line(source, line):
     lines = source.split("\n", line) if line is not None and line > 0 else []
     return lines[line - 1].rstrip("\r") if line is not None and len(lines) >= line > 0 else None
@@ -302,8 +307,8 @@ def run(source, result_limit, wants_details):
     modules["__main__"] = module
     namespace = module.__dict__
     namespace["__builtins__"] = builtins
-    # inspect.getsource and tracebacks printed by the script find its lines; split only when asked for.
-    line_cache[FILENAME] = (lambda: source,)
+    # Where inspect.getsource and tracebacks that the script prints look for its lines.
+    line_cache[FILENAME] = (len(source), None, split_lines(source), FILENAME)
     try:
         exec(compile(source, FILENAME, "exec", dont_inherit=True), namespace)
         main = namespace.get("main")
@@ -344,15 +349,20 @@ def main():
 REHEARSAL_NUMPY = """
 import numpy as np
 def main():
-    a = np.arange(10.0)
-    return {"sum": int(a.sum()), "mean": float(a.mean()), "eye": np.eye(2).tolist(), "s": str(a)}
+    return {"sum": int(np.arange(10).sum()), "mean": float(np.mean([1, 2, 3])), "l": np.eye(2).tolist()}
 """
 REHEARSAL_PANDAS = """
 import pandas as pd
 def main():
+    return int(pd.DataFrame({"a": [1, 2, 3]}).a.sum())
+"""
+# Too dear for every worker; done once in the zygote, which finishes lazy imports.
+REHEARSAL_ONCE = """
+import numpy as np
+import pandas as pd
+def main():
     d = pd.DataFrame({"k": ["a", "b", "a"], "v": [1, 2, 3]})
-    str(d)
-    return {"sum": int(d.v.sum()), "by": d.groupby("k").v.sum().to_dict()}
+    return [str(np.eye(2)), str(d), str(d.describe()), d.groupby("k").v.sum().to_dict()]
 """
 REHEARSAL_ERROR = "def main(): return 1 / 0"
 
@@ -362,14 +372,18 @@ def preload(names):
         __import__(name)
 
 
-def rehearse():
+def rehearse(once=False):
     """Runs small scripts through the whole path, so that lazy imports and first touches of memory are
     paid for before a job comes. Leaves nothing behind that a script could tell from a fresh start."""
-    scripts = [REHEARSAL, REHEARSAL_ERROR]
+    scripts = [REHEARSAL]
     if "numpy" in modules:
         scripts.append(REHEARSAL_NUMPY)
     if "pandas" in modules:
         scripts.append(REHEARSAL_PANDAS)
+    if once:
+        scripts.append(REHEARSAL_ERROR)
+    if once and "pandas" in modules:
+        scripts.append(REHEARSAL_ONCE)
     limit = sys.getrecursionlimit()
     for script in scripts:
         run(script, 65536, True)
@@ -378,8 +392,9 @@ def rehearse():
     line_cache.pop(FILENAME, None)
 
 
-def freeze():
-    """Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
+def prepare():
+    """In the zygote, behind the imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
+    rehearse(once=True)
     gc.collect()
     gc.freeze()
 

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 const struct sandbox_layer sandbox_layers[] = {
@@ -80,9 +79,6 @@ int sandbox_enter(struct sandbox *sandbox, struct failure *ret_failure) {
         return r;
     if ((r = rlimits_enter(policy, ret_failure)) < 0)
         return r;
-    /* The server must get the CPU first, whatever the workers do. */
-    if (setpriority(PRIO_PROCESS, 0, 5) < 0)
-        return failure_set(ret_failure, errno, "rlimits", "setpriority() was refused: %s", strerror(errno));
     if ((r = credentials_enter(POLICY_UID, POLICY_GID, ret_failure)) < 0)
         return r;
     /* After the change of user, which resets it (prctl(2)). The signal reaches a process 1 as well, since

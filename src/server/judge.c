@@ -34,6 +34,7 @@ static enum outcome judge_answer(const struct job *job, size_t result_depth) {
 
 enum outcome judge_outcome(const struct job *job, size_t result_depth) {
     switch (job->verdict.ending) {
+    case ENDING_ANSWERED:
     case ENDING_EXIT: return judge_answer(job, result_depth);
     case ENDING_SIGNAL: return OUTCOME_KILLED;
     case ENDING_DEADLINE:

@@ -132,10 +132,18 @@ int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS])
     return 0;
 }
 
-void pool_cancel(const struct job *job) {
+/* Where it cannot be sent the worker's own exit, or the deadline, ends the job instead. */
+static void tell(const struct job *job, enum message_kind kind) {
     const struct link *link = job->link;
-    struct message message = {.kind = MESSAGE_CANCEL, .job = job->number};
-    /* Where it cannot be sent the deadline ends the job instead. */
+    struct message message = {.kind = kind, .job = job->number};
     if (link != NULL)
         message_send(link->fd, &message, NULL, 0);
+}
+
+void pool_answered(const struct job *job) {
+    tell(job, MESSAGE_ANSWERED);
+}
+
+void pool_cancel(const struct job *job) {
+    tell(job, MESSAGE_CANCEL);
 }

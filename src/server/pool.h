@@ -28,6 +28,10 @@ int pool_add(struct pool *pool, int take_channel);
  * -EAGAIN where it does not read, or another negative errno; the job is untouched then. */
 int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS]);
 
+/* Says that the job's answer is whole: its worker is of no more use, and the verdict need not wait for
+ * the end of it. */
+void pool_answered(const struct job *job);
+
 /* Asks for the end of a job that runs; its verdict comes as any other. */
 void pool_cancel(const struct job *job);
 

@@ -40,7 +40,7 @@ static unsigned status_of(const struct job *job) {
     case OUTCOME_NOT_SERIALIZABLE:
     case OUTCOME_OUTPUT_LIMIT: return 400;
     /* A MemoryError that nobody caught, or killed? */
-    case OUTCOME_MEMORY: return job->verdict.ending == ENDING_EXIT ? 400 : 500;
+    case OUTCOME_MEMORY: return job->answer_state == 1 && job->verdict.ending != ENDING_MEMORY ? 400 : 500;
     default: return 500;
     }
 }
@@ -95,8 +95,7 @@ static int add_limits(struct buf *body, const struct job *job) {
 static int add_exception(struct buf *body, const struct job *job) {
     struct json_span summary, details = {NULL, 0};
     int r;
-    if (job->verdict.ending == ENDING_EXIT &&
-        (job->outcome == OUTCOME_EXCEPTION || job->outcome == OUTCOME_MEMORY))
+    if (status_of(job) == 400 && (job->outcome == OUTCOME_EXCEPTION || job->outcome == OUTCOME_MEMORY))
         judge_exception(job, &summary, &details);
     if (details.size == 0)
         return 0;

@@ -9,6 +9,7 @@
  *   manager          server         MESSAGE_DRAIN      take no more, finish        -
  *   server           zygote         MESSAGE_RUN        run a job                   channel, stdout, stderr
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
+ *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it    -
  *   zygote           server         MESSAGE_VERDICT    how the job ended           -
  *   zygote           manager        MESSAGE_LAYER      a confinement layer is on   -
  *   zygote           manager        MESSAGE_READY      the first worker is ready   -
@@ -34,6 +35,7 @@ enum message_kind {
     MESSAGE_DRAIN,
     MESSAGE_RUN,
     MESSAGE_CANCEL,
+    MESSAGE_ANSWERED,
     MESSAGE_VERDICT,
     MESSAGE_LAYER,
     MESSAGE_READY,
@@ -50,6 +52,7 @@ enum ending {
     ENDING_CPU,       /* killed by the kernel: CPU time */
     ENDING_MEMORY,    /* killed: memory */
     ENDING_CANCELLED, /* killed: MESSAGE_CANCEL */
+    ENDING_ANSWERED,  /* killed: MESSAGE_ANSWERED; CPU time and memory are not known yet */
     ENDING_NO_WORKER, /* never began: no worker could be made */
 };
 

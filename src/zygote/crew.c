@@ -9,11 +9,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { STARTING_MAX = 2, MEMBER_NICE_RUNNING = 5 };
 
 void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle) {
     *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .wanted_idle = wanted_idle};
@@ -90,17 +94,41 @@ static int admit(struct crew *crew, const struct member *member, struct failure 
     return r < 0 ? failure_set(ret_failure, -r, "worker", "it died before it was admitted") : 0;
 }
 
+/* Whether a job is at work that could end while we are busy forking, which takes a millisecond or two. */
+static bool someone_works(const struct crew *crew) {
+    size_t seen = 0;
+    for (size_t i = 0; i < CREW_MAX && seen < crew->running; i++) {
+        if (crew->members[i].state != MEMBER_RUNNING)
+            continue;
+        if (crew->members[i].killed_for == 0)
+            return true;
+        seen++;
+    }
+    return false;
+}
+
+/* Few at a time: each takes CPU from the jobs that run, and none is ready sooner for the company. Not
+ * beside a job, which would wait for its verdict, unless the crew has become small. */
+static bool wants_another(const struct crew *crew, size_t waiting) {
+    size_t coming = crew->idle + crew->starting;
+    if (coming >= crew->wanted_idle + waiting || crew->starting >= STARTING_MAX)
+        return false;
+    return coming < crew->wanted_idle / 2 + waiting || !someone_works(crew);
+}
+
 int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) {
     int ends[2];
     struct member *member;
-    if (crew->idle + crew->starting >= crew->wanted_idle + waiting || crew->starting >= crew->wanted_idle ||
-        (member = find(crew, MEMBER_NONE)) == NULL)
+    if (!wants_another(crew, waiting) || (member = find(crew, MEMBER_NONE)) == NULL)
         return 0;
     int r = message_pair(ends);
     if (r < 0)
         return failure_set(ret_failure, -r, "worker", "no descriptor for another worker: %s", strerror(-r));
     cleanup_fd int ours = ends[0];
     cleanup_fd int theirs = ends[1];
+    /* Ours alone: no worker, however slow, may hold the zygote up. */
+    if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
+        return failure_set(ret_failure, errno, "worker", "fcntl(): %s", strerror(errno));
     pid_t pid = fork_worker(crew, theirs);
     if (pid < 0)
         return failure_set(ret_failure, (int)-pid, "user namespace",
@@ -170,6 +198,9 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
         kill_member(member);
         return r;
     }
+    /* Now it counts, but still less than the server, whatever it does. Where the zygote may not raise
+     * it the job runs at the lower priority. */
+    setpriority(PRIO_PROCESS, (id_t)member->pid, MEMBER_NICE_RUNNING);
     member->job = job;
     member->order = *order;
     member->started_us = clock_us();

@@ -71,10 +71,26 @@ int keeper_timeout_ms(const struct crew *crew) {
     return (int)((left + 999) / 1000);
 }
 
-void keeper_cancel(struct crew *crew, uint64_t job) {
+static struct member *runner_of(struct crew *crew, uint64_t job) {
     for (size_t i = 0; i < CREW_MAX; i++)
         if (crew->members[i].state == MEMBER_RUNNING && crew->members[i].job == job)
-            end(&crew->members[i], ENDING_CANCELLED);
+            return &crew->members[i];
+    return NULL;
+}
+
+void keeper_cancel(struct crew *crew, uint64_t job) {
+    struct member *member = runner_of(crew, job);
+    if (member != NULL)
+        end(member, ENDING_CANCELLED);
+}
+
+int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict) {
+    struct member *member = runner_of(crew, job);
+    if (member == NULL || member->killed_for != 0)
+        return 0;
+    end(member, ENDING_ANSWERED);
+    *ret_verdict = (struct verdict){.ending = ENDING_ANSWERED, .wall_us = clock_us() - member->started_us};
+    return 1;
 }
 
 static uint64_t microseconds(struct timeval time) {
@@ -130,7 +146,7 @@ int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdic
     struct member *member = member_of(crew, pid);
     if (member == NULL)
         return 1;
-    if (member->state == MEMBER_RUNNING) {
+    if (member->state == MEMBER_RUNNING && member->killed_for != ENDING_ANSWERED) {
         *ret_job = member->job;
         judge(member, status, &usage, ret_verdict);
     }

@@ -17,8 +17,12 @@ int keeper_timeout_ms(const struct crew *crew);
 /* Kills the worker of this job, if it still runs. */
 void keeper_cancel(struct crew *crew, uint64_t job);
 
-/* Reaps one dead worker. 1 with the verdict where it had a job (ret_job is then not 0), 1 with
- * ret_job 0 where it had none, 0 when no dead worker is left. */
+/* The server has this job's whole answer: kills its worker. 1 with the verdict, 0 where the job has
+ * ended otherwise, and has or will have another verdict. */
+int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict);
+
+/* Reaps one dead worker. 1 with the verdict where it had a job without one (ret_job is then not 0),
+ * 1 with ret_job 0 where it had none, 0 when no dead worker is left. */
 int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdict);
 
 #endif

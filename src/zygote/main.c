@@ -75,6 +75,15 @@ static int start_python(const struct config *config, struct failure *ret_failure
     return 0;
 }
 
+/* Leaves malloc nothing to tidy up. It joins and sorts its free chunks when a larger block is asked for,
+ * which each worker would do anew, and write to hundreds of pages all over the shared heap for it. */
+static void settle_heap(void) {
+    mallopt(M_MXFAST, 0); /* and none to be joined later */
+    malloc_trim(0);       /* joins */
+    void *volatile block = malloc(100000); /* sorts */
+    free(block);
+}
+
 static int make_policy(const struct config *config, struct policy *ret_policy, struct failure *ret_failure) {
     enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
     *ret_policy = (struct policy){
@@ -107,6 +116,7 @@ int main(int argc, char **argv) {
     if (start_python(&config, &failure) < 0 || make_policy(&config, &policy, &failure) < 0 ||
         sandbox_prepare(&sandbox, &policy, &failure) < 0)
         return fail(&failure);
+    settle_heap();
     int r = zygote_serve(&config, &sandbox, (unsigned)strtoul(argv[1], NULL, 10), &failure);
     sandbox_done(&sandbox);
     return r < 0 ? fail(&failure) : EXIT_SUCCESS;

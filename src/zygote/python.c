@@ -103,8 +103,7 @@ int python_start(const char *preload, struct failure *ret_failure) {
     int r;
     if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0 ||
         (r = import_modules(preload, ret_failure)) < 0 || (r = call("forget_environment", ret_failure)) < 0 ||
-        /* Lazy imports happen here once instead of in every worker. */
-        (r = call("rehearse", ret_failure)) < 0 || (r = call("freeze", ret_failure)) < 0)
+        (r = call("prepare", ret_failure)) < 0)
         return r;
     return 0;
 }

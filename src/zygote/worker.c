@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4 };
+enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4, WORKER_NICE_IDLE = 15 };
 
 /* A worker's own way out: nothing registered with atexit, by whomever, is run. */
 static _Noreturn void give_up(int control, const struct failure *failure) {
@@ -134,6 +134,8 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox) {
         give_up(control, &failure);
     }
     reset_signals();
+    /* Getting ready is nobody's hurry: the jobs that run, and the server, come first. */
+    setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);
     wait_for_go();
     if (sandbox_enter(sandbox, &failure) < 0)
         give_up(WORKER_CONTROL, &failure);

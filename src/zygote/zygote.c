@@ -106,6 +106,12 @@ static void cancel(struct zygote *zygote, uint64_t job) {
     keeper_cancel(&zygote->crew, job);
 }
 
+static void answered(struct zygote *zygote, uint64_t job) {
+    struct verdict verdict;
+    if (keeper_answered(&zygote->crew, job, &verdict) > 0)
+        tell_server(zygote, job, &verdict);
+}
+
 static void hear_server(struct zygote *zygote) {
     struct message message;
     int fds[MESSAGE_MAX_FDS];
@@ -124,6 +130,8 @@ static void hear_server(struct zygote *zygote) {
         close_fds(fds);
         if (message.kind == MESSAGE_CANCEL)
             cancel(zygote, message.job);
+        else if (message.kind == MESSAGE_ANSWERED)
+            answered(zygote, message.job);
     }
 }
 
