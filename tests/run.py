@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""Runs every test of a build folder and counts: run.py BUILD [pytest arguments].
+
+Unit tests are programs that speak TAP; the rest is pytest. The last line is `N passed, N failed`, with
+what the platform refused behind it. A skip that the platform did not force counts as failed.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def unit_tests(build):
+    """(passed, failed) over all test programs; their output is shown where one fails."""
+    passed = failed = 0
+    folder = os.path.join(build, "tests", "unit")
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if not name.startswith("test_") or not os.access(path, os.X_OK) or os.path.isdir(path):
+            continue
+        result = subprocess.run(
+            [path], env={**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP"}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        )
+        good = len(re.findall(r"^ok ", result.stdout, re.M))
+        bad = len(re.findall(r"^not ok ", result.stdout, re.M))
+        if result.returncode != 0 and bad == 0 or good + bad == 0:
+            bad += 1  # it crashed, or ran nothing
+        print(f"{name}: {good} passed, {bad} failed", flush=True)
+        if bad:
+            print(result.stdout)
+        passed += good
+        failed += bad
+    return passed, failed
+
+
+def black_box_tests(build, arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, "report.xml")
+        result = subprocess.run(
+            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}",
+             os.path.join(ROOT, "tests"), *arguments],
+            env={**os.environ, "BUILD": os.path.abspath(build), "PYTHONDONTWRITEBYTECODE": "1"},
+            cwd=ROOT, stdin=subprocess.DEVNULL,
+        )
+        if not os.path.exists(report):
+            return 0, 1, 0
+        suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite")
+    counts = {key: int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped")}
+    bad = counts["failures"] + counts["errors"]
+    if result.returncode not in (0, 1):
+        bad += 1
+    return counts["tests"] - bad - counts["skipped"], bad, counts["skipped"]
+
+
+def main():
+    build, *arguments = sys.argv[1:]
+    passed, failed = unit_tests(build)
+    more, bad, skipped = black_box_tests(build, arguments)
+    passed += more
+    failed += bad
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main())
