@@ -90,9 +90,10 @@ const struct seccomp_rule seccomp_rules[] = {
     ALLOW("msync"), ALLOW("membarrier"),
 
     /* Threads of one's own process. The flags of clone3 lie behind a pointer that no filter can
-     * follow, so glibc is told to use clone. */
+     * follow, so glibc is told to use clone. pthread_getattr_np() asks for the affinity of a thread by
+     * its number. */
     ALLOW_IF("clone", IS(0, THREAD_FLAGS)), ABSENT("clone3"), ALLOW("futex"), ALLOW("set_robust_list"),
-    ALLOW("rseq"), ALLOW("gettid"), ALLOW("sched_yield"), ALLOW_IF("sched_getaffinity", IS(0, 0)),
+    ALLOW("rseq"), ALLOW("gettid"), ALLOW("sched_yield"), ALLOW("sched_getaffinity"),
     ALLOW("getcpu"), ALLOW("exit"), ALLOW("exit_group"),
 
     /* Signals to oneself. Process 1 of a pid namespace survives its own SIGKILL (pid_namespaces(7)); the
