@@ -73,7 +73,7 @@ static void kill_member(const struct member *member) {
     kill(member->pid, SIGKILL);
 }
 
-static pid_t fork_worker(struct crew *crew, int control) {
+static pid_t fork_worker(struct crew *crew, int control, bool hurry) {
     python_before_fork();
     pid_t pid = sandbox_clone();
     if (pid != 0) {
@@ -81,7 +81,7 @@ static pid_t fork_worker(struct crew *crew, int control) {
         return pid;
     }
     python_after_fork_child();
-    worker_main(control, crew->sandbox);
+    worker_main(control, crew->sandbox, hurry);
 }
 
 static int admit(struct crew *crew, const struct member *member, struct failure *ret_failure) {
@@ -129,7 +129,7 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
     /* Ours alone: no worker, however slow, may hold the zygote up. */
     if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
         return failure_set(ret_failure, errno, "worker", "fcntl(): %s", strerror(errno));
-    pid_t pid = fork_worker(crew, theirs);
+    pid_t pid = fork_worker(crew, theirs, waiting > 0);
     if (pid < 0)
         return failure_set(ret_failure, (int)-pid, "user namespace",
                            "clone() with new user, pid and mount namespaces was refused: %s",

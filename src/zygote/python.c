@@ -149,8 +149,8 @@ void python_after_fork_child(void) {
     PyOS_AfterFork_Child();
 }
 
-int python_warm_up(void) {
-    int r = call("rehearse", NULL);
+int python_warm_up(bool rehearse) {
+    int r = rehearse ? call("rehearse", NULL) : 0;
     return r < 0 ? r : call("reseed", NULL);
 }
 

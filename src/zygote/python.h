@@ -24,8 +24,8 @@ void python_before_fork(void);
 void python_after_fork_parent(void);
 void python_after_fork_child(void);
 
-/* In an idle worker: new random state, then a rehearsal. 0 or -EIO. */
-int python_warm_up(void);
+/* In a worker that has no job yet: a rehearsal if wanted, and new random state. 0 or -EIO. */
+int python_warm_up(bool rehearse);
 
 /* How the run ended. The bytes belong to `owner`, which is a reference that is never given back, since
  * the process ends right after. */

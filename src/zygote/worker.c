@@ -126,7 +126,7 @@ static _Noreturn void do_job(const struct worker_baseline *baseline) {
     _exit(EXIT_SUCCESS);
 }
 
-_Noreturn void worker_main(int control, struct sandbox *sandbox) {
+_Noreturn void worker_main(int control, struct sandbox *sandbox, bool hurry) {
     struct failure failure = {0};
     int r = keep_four_descriptors(control);
     if (r < 0) {
@@ -135,11 +135,12 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox) {
     }
     reset_signals();
     /* Getting ready is nobody's hurry: the jobs that run, and the server, come first. */
-    setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);
+    if (!hurry)
+        setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);
     wait_for_go();
     if (sandbox_enter(sandbox, &failure) < 0)
         give_up(WORKER_CONTROL, &failure);
-    if (python_warm_up() < 0) {
+    if (python_warm_up(!hurry) < 0) {
         failure_set(&failure, EIO, "Python", "the rehearsal failed behind the confinement");
         give_up(WORKER_CONTROL, &failure);
     }

@@ -4,8 +4,11 @@
 
 #include "sandbox/sandbox.h"
 
+#include <stdbool.h>
+
 /* The first thing a freshly cloned worker does; never returns. `control` leads to the zygote. The
- * sandbox is the worker's own copy. */
-_Noreturn void worker_main(int control, struct sandbox *sandbox);
+ * sandbox is the worker's own copy. `hurry`: a job is waiting already, and a rehearsal would only delay
+ * it. */
+_Noreturn void worker_main(int control, struct sandbox *sandbox, bool hurry);
 
 #endif
