@@ -129,7 +129,9 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
     /* Ours alone: no worker, however slow, may hold the zygote up. */
     if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
         return failure_set(ret_failure, errno, "worker", "fcntl(): %s", strerror(errno));
-    pid_t pid = fork_worker(crew, theirs, waiting > 0);
+    /* When few are left, two that are half warm are worth more than one that is warm. */
+    bool hurry = waiting > 0 || crew->idle <= crew->wanted_idle / 4;
+    pid_t pid = fork_worker(crew, theirs, hurry);
     if (pid < 0)
         return failure_set(ret_failure, (int)-pid, "user namespace",
                            "clone() with new user, pid and mount namespaces was refused: %s",
