@@ -92,7 +92,7 @@ def read_proc(pid, name):
 
 
 def status_field(pid, name):
-    found = re.search(rb"^" + name.encode() + rb":\s*(.*)$", read_proc(pid, "status"), re.M)
+    found = re.search(rb"^" + name.encode() + rb":[ \t]*(.*)$", read_proc(pid, "status"), re.M)
     return found.group(1).decode() if found else ""
 
 
