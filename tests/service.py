@@ -229,6 +229,11 @@ class Service:
     def worker_pids(self):
         return [pid for zygote in self.zygote_pids() for pid in self.children(zygote, "python-executor-zygote")]
 
+    def ready_pids(self):
+        """The workers when none of them is still being made; so it is at least where all is well."""
+        wait_until(lambda: all(status_field(pid, "Seccomp") == "2" for pid in self.worker_pids()) and self.worker_pids(), 5)
+        return self.worker_pids()
+
     def busy_pids(self):
         """Workers that have a job: their standard output is a pipe, an idle one's is /dev/null."""
         busy = []

@@ -28,7 +28,7 @@ def main():
 
 def test_no_capability_in_any_set_and_the_switches_are_on(service):
     """Looked at from outside, where a script cannot lie."""
-    for pid in service.worker_pids():
+    for pid in service.ready_pids():
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(status_field(pid, name), 16) == 0, (name, status_field(pid, name))
         assert status_field(pid, "NoNewPrivs") == "1"
@@ -52,7 +52,7 @@ def main():
 
 def test_each_worker_is_a_user_of_its_own(service):
     """RLIMIT_NPROC counts by user, and signals go between processes of one user."""
-    uids = [status_field(pid, "Uid").split()[0] for pid in service.worker_pids()]
+    uids = [status_field(pid, "Uid").split()[0] for pid in service.ready_pids()]
     assert len(uids) >= 2 and len(set(uids)) == len(uids)
     server = status_field(service.server_pid, "Uid").split()
     assert "0" not in uids and server[0] not in uids
@@ -79,7 +79,7 @@ def test_the_server_has_no_file_system(service):
 
 
 def test_the_children_have_nothing_of_the_operators_environment(service):
-    for pid in [service.server_pid, service.zygote_pid, *service.worker_pids()]:
+    for pid in [service.server_pid, service.zygote_pid, *service.ready_pids()]:
         environment = read_proc(pid, "environ")
         assert SECRET.encode() not in environment and SECRET_NAME.encode() not in environment
     assert SECRET.encode() in read_proc(service.manager_pid, "environ"), "the test itself is broken"
@@ -87,7 +87,7 @@ def test_the_children_have_nothing_of_the_operators_environment(service):
 
 def test_the_secret_is_in_no_memory_of_a_worker(service):
     """Read from outside, every readable page: a script could find what is there."""
-    pid = service.worker_pids()[0]
+    pid = service.ready_pids()[0]
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for line in maps:
             low, high = (int(part, 16) for part in line.split()[0].split("-"))
@@ -101,7 +101,7 @@ def test_the_secret_is_in_no_memory_of_a_worker(service):
 
 
 def test_descriptors_of_workers_from_outside(service):
-    for pid in service.worker_pids():
+    for pid in service.ready_pids():
         open_ones = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
         assert open_ones == {0, 1, 2, 3}, open_ones
 

@@ -68,7 +68,7 @@ def test_the_network_namespace_is_empty(service):
     """What the namespaces hold is seen from outside, since a script has no means to look."""
     import os
 
-    worker = service.worker_pids()[0]
+    worker = service.ready_pids()[0]
     for kind in ("user", "pid", "mnt", "net", "ipc", "uts"):
         assert os.readlink(f"/proc/{worker}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), kind
     with open(f"/proc/{worker}/net/dev") as file:

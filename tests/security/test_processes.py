@@ -43,7 +43,7 @@ def test_other_processes_cannot_be_signalled(start, sign):
     """Layer: seccomp, which knows the worker's own number; the pid namespace; separate user ids."""
     one = start()
     before = [one.server_pid, one.zygote_pid, one.manager_pid]
-    pids = [0, -1, -2, 2, 3, os.getppid(), *before, *one.worker_pids()]
+    pids = [0, -1, -2, 2, 3, os.getppid(), *before, *one.ready_pids()]
     script = (
         f"import signal\ndef main():\n    me = os.getpid()\n    found = {{}}\n    for p in [os.getppid(), *range(2, 400), *{pids!r}]:\n"
         f"        if p == me or -p == me: continue\n        found[str(p)] = attempt(os.kill, p, {'0' if sign == '0' else 'signal.' + sign})\n"
@@ -59,7 +59,7 @@ def test_other_processes_cannot_be_signalled(start, sign):
 def test_other_processes_cannot_be_read_or_changed(start):
     """Layer: seccomp (ptrace, process_vm_*, prlimit64 with a pid, priorities, affinity, pidfd)."""
     one = start()
-    pids = [one.server_pid, one.zygote_pid, one.manager_pid, 2, one.worker_pids()[0]]
+    pids = [one.server_pid, one.zygote_pid, one.manager_pid, 2, one.ready_pids()[0]]
     script = f"""
 def main():
     found = {{}}
@@ -95,7 +95,7 @@ def main():
 def test_the_kernel_is_told_to_choose_workers_first(start):
     """Layer: oom_score_adj, set from outside."""
     one = start()
-    for pid in one.worker_pids():
+    for pid in one.ready_pids():
         with open(f"/proc/{pid}/oom_score_adj") as file:
             assert int(file.read()) > 0
 
