@@ -395,6 +395,7 @@ def rehearse(once=False):
 def prepare():
     """In the zygote, behind the imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
     rehearse(once=True)
+    forget_machine()
     gc.collect()
     gc.freeze()
 
@@ -411,6 +412,14 @@ def forget_environment():
     for name in list(os.environ):
         if name not in ("HOME", "LANG", "PATH", "TMPDIR"):
             del os.environ[name]
+
+
+def forget_machine():
+    """Some import has asked platform for the host's name, which it keeps; the workers have another."""
+    platform = modules.get("platform")
+    if platform is not None:
+        platform._uname_cache = None
+        platform._platform_cache.clear()
 
 
 open_streams()

@@ -3,10 +3,12 @@
 #include "base/log.h"
 #include "cli/manager.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -41,7 +43,19 @@ static int serve(int argc, char **argv) {
     return manager_serve(&config);
 }
 
+/* Started with a standard stream closed, the next descriptor opened would take its number, and what is
+ * written to the stream would go there. */
+static void fill_standard_streams(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
+    fill_standard_streams();
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help();

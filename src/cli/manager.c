@@ -260,6 +260,9 @@ static void stop(struct manager *manager) {
     /* The server keeps to the time itself; the second more is for one that does not. */
     manager->stop_by_us = clock_us() + (manager->config->drain_ms + 1000) * 1000;
     log_info("stopping: finishing what runs, at most %llu ms", (unsigned long long)manager->config->drain_ms);
+    /* The kernel refuses connections only when the last descriptor of the socket is closed; the server
+     * closes its own. */
+    manager->listen_fd = fd_close(manager->listen_fd);
     if (message_send(manager->server.control, &drain, NULL, 0) < 0)
         manager->done = true;
 }

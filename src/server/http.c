@@ -231,9 +231,19 @@ static void timed_out(uv_timer_t *timer) {
     run_daemon(timer->data);
 }
 
+static unsigned count_connections(const struct http *http) {
+    return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
 static void run_daemon(struct http *http) {
     MHD_UNSIGNED_LONG_LONG ms;
-    MHD_run(http->daemon);
+    unsigned before;
+    /* At its limit of connections or descriptors the library takes the listening socket out of its epoll
+     * set, and puts it back only when it is run after one of them has ended. */
+    do {
+        before = count_connections(http);
+        MHD_run(http->daemon);
+    } while (count_connections(http) < before);
     if (MHD_get_timeout(http->daemon, &ms) == MHD_YES)
         uv_timer_start(&http->timeout, timed_out, ms, 0);
     else

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,6 +114,8 @@ int main(int argc, char **argv) {
         return EXIT_FAILURE;
     }
     log_start("zygote", LOG_LEVEL_INFO);
+    /* What a script's C code prints has its place among the rest, and must not be lost with the process. */
+    setvbuf(stdout, NULL, _IONBF, 0);
     if (start_python(&config, &failure) < 0 || make_policy(&config, &policy, &failure) < 0 ||
         sandbox_prepare(&sandbox, &policy, &failure) < 0)
         return fail(&failure);

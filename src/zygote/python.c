@@ -42,8 +42,16 @@ static int call(const char *name, struct failure *ret_failure) {
 }
 
 static int start_interpreter(struct failure *ret_failure) {
+    PyPreConfig early;
     PyConfig config;
     PyStatus status;
+    /* An isolated interpreter does not look at LANG, and would open text files in ASCII. */
+    PyPreConfig_InitIsolatedConfig(&early);
+    early.configure_locale = 1;
+    status = Py_PreInitialize(&early);
+    if (PyStatus_Exception(status))
+        return failure_set(ret_failure, EIO, "Python", "cannot set the locale: %.140s",
+                           status.err_msg != NULL ? status.err_msg : "unknown");
     PyConfig_InitIsolatedConfig(&config);
     config.install_signal_handlers = 1; /* SIGINT raises KeyboardInterrupt, SIGPIPE is ignored */
     config.write_bytecode = 0;

@@ -1,0 +1,84 @@
+"""A client that goes away: its run is ended soon, whether it runs or waits."""
+import socket
+
+from service import Background, order, wait_until
+
+FOREVER = "import time\ndef main(): time.sleep(60)"
+SPIN = "def main():\n    while True: pass"
+
+
+def send(service, script):
+    """A request of which nobody reads the answer."""
+    connection = socket.create_connection(("127.0.0.1", service.port))
+    body = order(script)
+    connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    return connection
+
+
+def test_a_run_ends_when_its_client_goes(start):
+    one = start("--wall-ms=30000", "--cpu-ms=30000")
+    for script in (FOREVER, SPIN):
+        connection = send(one, script)
+        one.wait_for_busy(1)
+        connection.close()
+        assert wait_until(lambda: not one.busy_pids(), 3), "the run goes on without its client"
+    one.assert_well()
+
+
+def test_a_reset_counts_as_gone(start):
+    one = start("--wall-ms=30000")
+    connection = send(one, FOREVER)
+    one.wait_for_busy(1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.close()
+    assert wait_until(lambda: not one.busy_pids(), 3)
+    one.assert_well()
+
+
+def test_others_are_not_touched(start):
+    one = start("--workers=2", "--wall-ms=30000")
+    stays = Background(one.run, "import time\ndef main():\n    time.sleep(1.5)\n    return 'stayed'")
+    one.wait_for_busy(1)
+    leaves = send(one, FOREVER)
+    one.wait_for_busy(2)
+    leaves.close()
+    assert wait_until(lambda: len(one.busy_pids()) == 1, 3)
+    assert stays.get().result == "stayed"
+
+
+def test_a_client_that_goes_while_it_waits(start):
+    one = start("--workers=1", "--wall-ms=30000", "--queue=2")
+    running = send(one, FOREVER)
+    one.wait_for_busy(1)
+    waiting = [send(one, SPIN) for _ in range(2)]
+    assert wait_until(lambda: one.run("def main(): return 1").status == 503, 3)
+    for connection in waiting:
+        connection.close()
+    # Their places are free again, and they never run.
+    next_one = Background(one.run, "def main(): return 'next'")
+    running.close()
+    assert next_one.get(5).result == "next"
+
+
+def test_many_clients_that_go(start):
+    one = start("--workers=2", "--wall-ms=30000")
+    for _ in range(5):
+        connections = [send(one, SPIN) for _ in range(20)]
+        one.wait_for_busy(2)
+        for connection in connections:
+            connection.close()
+    assert wait_until(lambda: not one.busy_pids(), 5)
+    one.assert_well()
+
+
+def test_a_run_that_ends_as_its_client_goes(start):
+    one = start()
+    for i in range(60):
+        connection = send(one, f"import time\ndef main(): time.sleep({i % 10 / 1000})")
+        connection.settimeout(i % 7 / 1000 or 0.001)
+        try:
+            connection.recv(10)
+        except TimeoutError:
+            pass
+        connection.close()
+    one.assert_well()

@@ -1,0 +1,311 @@
+"""Starts the program as its users do, talks to it over HTTP, and knows its processes.
+
+Every instance gets a range of user ids of its own (--uid-base). That tells its processes from those of
+any other instance on the machine, even when their parent is dead.
+"""
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("BUILD") or os.path.join(ROOT, "build")
+PROGRAM = os.path.join(BUILD, "python-executor")
+
+# Stands for what an operator has in the environment and no script may ever see.
+SECRET_NAME, SECRET = "DATABASE_PASSWORD", "marker-5c1f0e77-do-not-leak"
+
+IDS_PER_SERVICE = 1000  # the server's and 2 x 256 workers', see --uid-base
+TIMEOUT = 30
+
+
+class Response:
+    """One answer. `body` is what came over the wire; the rest reads it."""
+
+    def __init__(self, answer, seconds):
+        self.status = answer.status
+        self.headers = {name.lower(): value for name, value in answer.getheaders()}
+        self.body = answer.read()
+        self.seconds = seconds
+
+    @property
+    def json(self):
+        def refuse(word):
+            raise ValueError(f"{word} is not JSON")
+
+        return json.loads(self.body.decode("utf-8"), parse_constant=refuse)
+
+    @property
+    def result(self):
+        assert self.status == 200, self
+        return self.json["result"]
+
+    @property
+    def stdout(self):
+        return self.json["stdout"]
+
+    @property
+    def error(self):
+        return self.json["error"]
+
+    @property
+    def outcome(self):
+        return self.headers.get("execution-outcome")
+
+    def __repr__(self):
+        return f"<{self.status} {self.outcome} {self.body[:400]!r}>"
+
+
+def ask(port, method, path, body=None, headers=None, timeout=TIMEOUT):
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    begin = time.monotonic()
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return Response(answer, time.monotonic() - begin)
+    finally:
+        connection.close()
+
+
+def order(script, **keys):
+    """The body of a POST /execute."""
+    return json.dumps({"script": script, **keys}).encode()
+
+
+# --- Processes --------------------------------------------------------------------------------------
+
+
+def read_proc(pid, name):
+    """A file of /proc/PID as bytes; empty where the process has just ended."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def status_field(pid, name):
+    found = re.search(rb"^" + name.encode() + rb":[ \t]*(.*)$", read_proc(pid, "status"), re.M)
+    return found.group(1).decode() if found else ""
+
+
+def state_of(pid):
+    """The letter of /proc/PID/stat; empty where there is no such process."""
+    text = read_proc(pid, "stat")
+    return text[text.rindex(b")") + 2 :][:1].decode() if b")" in text else ""
+
+
+def descriptor_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident_kb(pid):
+    return int(status_field(pid, "VmRSS").split()[0])
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def wait_until(condition, seconds=10, step=0.02):
+    """The first true value of condition(), or its last false one when the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(step)
+
+
+# --- The service ------------------------------------------------------------------------------------
+
+
+class Service:
+    """A running instance with the given options."""
+
+    count = 0
+
+    def __init__(self, *options, environment=None, uid_base=None, port=0):
+        Service.count += 1
+        self.uid_base = uid_base or 100_000_000 + os.getpid() % 20_000 * 100_000 + Service.count % 100 * IDS_PER_SERVICE
+        self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
+        self.out_path = os.path.join(self.folder.name, "stdout")
+        self.log_path = os.path.join(self.folder.name, "stderr")
+        self.tag = f"--uid-base={self.uid_base}"
+        arguments = [PROGRAM, f"--port={port}", self.tag, *map(str, options)]
+        with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                arguments, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
+                env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), SECRET_NAME: SECRET, **(environment or {})},
+            )
+        self.port = self.wait_for_port()
+
+    def wait_for_port(self):
+        pattern = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)$", re.M)
+        wait_until(lambda: pattern.search(self.out) or self.process.poll() is not None, 30)
+        found = pattern.search(self.out)
+        if found is None:
+            self.kill()
+        assert found, f"it did not get ready:\n{self.out}{self.log}"
+        return int(found.group(1))
+
+    @property
+    def out(self):
+        with open(self.out_path, encoding="utf-8") as file:
+            return file.read()
+
+    @property
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    # --- Requests ---
+
+    def ask(self, method, path, body=None, headers=None, timeout=TIMEOUT):
+        return ask(self.port, method, path, body, headers, timeout)
+
+    def post(self, body, headers=None, timeout=TIMEOUT):
+        return self.ask("POST", "/execute", body, headers, timeout)
+
+    def run(self, script, timeout=TIMEOUT, **keys):
+        return self.post(order(script, **keys), {"Content-Type": "application/json"}, timeout)
+
+    def result(self, script):
+        return self.run(script).result
+
+    def assert_well(self):
+        """The next ordinary request gets its ordinary answer."""
+        answer = self.run("def main():\n    print('well')\n    return 6 * 7")
+        assert answer.status == 200 and answer.body == b'{"result": 42, "stdout": "well\\n"}', answer
+        assert answer.seconds < 5, answer.seconds
+
+    # --- Processes ---
+
+    def is_ours(self, pid):
+        if self.tag.encode() in read_proc(pid, "cmdline").split(b"\0"):
+            return True
+        # Whoever rewrites its arguments still has its user id.
+        uid = status_field(pid, "Uid").split()
+        return bool(uid) and self.uid_base <= int(uid[0]) < self.uid_base + IDS_PER_SERVICE
+
+    def processes(self):
+        """Every process of this instance, zombies apart."""
+        return [pid for pid in all_pids() if self.is_ours(pid) and state_of(pid) not in ("", "Z", "X")]
+
+    def children(self, parent, name):
+        found = []
+        for pid in all_pids():
+            stat = read_proc(pid, "stat")
+            if b")" not in stat or int(stat[stat.rindex(b")") + 2 :].split()[1]) != parent:
+                continue
+            if read_proc(pid, "cmdline").split(b"\0")[0] == name.encode() and state_of(pid) != "Z":
+                found.append(pid)
+        return found
+
+    @property
+    def manager_pid(self):
+        return self.process.pid
+
+    @property
+    def server_pid(self):
+        found = self.children(self.manager_pid, "python-executor-server")
+        return found[0] if found else None
+
+    def zygote_pids(self):
+        return self.children(self.manager_pid, "python-executor-zygote")
+
+    @property
+    def zygote_pid(self):
+        found = self.zygote_pids()
+        return found[0] if found else None
+
+    def worker_pids(self):
+        return [pid for zygote in self.zygote_pids() for pid in self.children(zygote, "python-executor-zygote")]
+
+    def ready_pids(self):
+        """The workers when none of them is still being made; so it is at least where all is well."""
+        wait_until(lambda: all(status_field(pid, "Seccomp") == "2" for pid in self.worker_pids()) and self.worker_pids(), 5)
+        return self.worker_pids()
+
+    def busy_pids(self):
+        """Workers that have a job: their standard output is a pipe, an idle one's is /dev/null."""
+        busy = []
+        for pid in self.worker_pids():
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/1").startswith("pipe:"):
+                    busy.append(pid)
+        return busy
+
+    def wait_for_busy(self, count):
+        assert wait_until(lambda: len(self.busy_pids()) == count), (count, self.busy_pids())
+
+    # --- The end ---
+
+    def assert_gone(self, seconds=1.0):
+        gone = wait_until(lambda: not self.processes(), seconds)
+        assert gone, f"left running: {self.processes()}"
+
+    def stop(self, sign=signal.SIGTERM):
+        """Ends it as an operator would, and checks that this leaves nothing."""
+        try:
+            if self.process.poll() is None:
+                self.process.send_signal(sign)
+                self.process.wait(20)
+            assert self.process.returncode == 0, (self.process.returncode, self.log)
+            self.assert_gone()
+        finally:
+            self.kill()
+
+    def kill(self):
+        """Ends it by force; for tests that are over."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(AssertionError):
+            self.assert_gone(2)
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.folder.cleanup()
+
+
+# --- Many at once -----------------------------------------------------------------------------------
+
+
+class Background:
+    """A call in a thread of its own; its result, or what it raised, is had from get()."""
+
+    def __init__(self, function, *arguments, **keys):
+        self.value = self.error = None
+        self.thread = threading.Thread(target=self.work, args=(function, arguments, keys), daemon=True)
+        self.thread.start()
+
+    def work(self, function, arguments, keys):
+        try:
+            self.value = function(*arguments, **keys)
+        except Exception as error:  # shown by get()
+            self.error = error
+
+    @property
+    def running(self):
+        return self.thread.is_alive()
+
+    def get(self, timeout=60):
+        self.thread.join(timeout)
+        assert not self.thread.is_alive(), "it hangs"
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+def together(*calls):
+    """Runs all calls at once and returns their results in order."""
+    running = [Background(call) for call in calls]
+    return [one.get() for one in running]
