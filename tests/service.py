@@ -150,10 +150,10 @@ class Service:
     def wait_for_port(self):
         pattern = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)$", re.M)
         wait_until(lambda: pattern.search(self.out) or self.process.poll() is not None, 30)
-        found = pattern.search(self.out)
+        found, said = pattern.search(self.out), self.out + self.log
         if found is None:
             self.kill()
-        assert found, f"it did not get ready:\n{self.out}{self.log}"
+        assert found, f"it did not get ready:\n{said}"
         return int(found.group(1))
 
     @property

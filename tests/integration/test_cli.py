@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from service import BUILD, PROGRAM, Service, wait_until
+from service import BUILD, PROGRAM, Service, ask, order, wait_until
 
 
 def command(*arguments, environment=None, timeout=20, **more):
@@ -228,8 +228,6 @@ def test_a_closed_stream_does_not_end_it(program, stream):
             return False
 
     assert wait_until(listening, 10)
-    from service import ask, order
-
     assert ask(port, "POST", "/execute", order("def main(): return 1")).status == 200
     process.terminate()
     assert process.wait(10) == 0
@@ -239,8 +237,6 @@ def test_no_standard_streams_at_all(program):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(["/bin/sh", "-c", f'exec "$0" --port={port} <&- >&- 2>&-', program])
-    from service import ask, order
-
     def answer():
         try:
             return ask(port, "POST", "/execute", order("import os\ndef main():\n    print('x')\n    return 1"))

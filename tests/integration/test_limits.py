@@ -1,5 +1,6 @@
 """Every limit is a clean answer with its own outcome, and the next request is fine."""
 import pytest
+from service import Service
 
 FAILED = b'{"error": "Execution failed"}'
 
@@ -12,10 +13,8 @@ def assert_killed(answer, outcome):
 
 
 @pytest.fixture(scope="module")
-def brief(request):
+def brief():
     """A service whose runs may take 0.8 seconds."""
-    from service import Service
-
     one = Service("--wall-ms=800")
     yield one
     one.stop()

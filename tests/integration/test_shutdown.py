@@ -2,6 +2,7 @@
 import http.client
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -150,8 +151,6 @@ def test_shutdown_under_load(start):
 
 
 def test_a_signal_before_it_is_ready(program):
-    import subprocess
-
     for delay in (0.0, 0.05, 0.3):
         process = subprocess.Popen([program, "--port=0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(delay)

@@ -2,7 +2,7 @@
 identity 65534 under it; seccomp for the calls that would go round both."""
 import pytest
 from attack import assert_refused, attack
-from service import SECRET
+from service import SECRET, Background
 
 DENIED = {"EPERM", "EACCES", "ENOSYS", "ENOENT", "EROFS", "ENOTDIR", "ELOOP", "ENXIO", "ENODEV", "EXDEV", "EBADF", "EINVAL", "ESRCH", "EMFILE"}
 
@@ -159,8 +159,6 @@ def main():
 
 def test_the_scratch_of_a_neighbour(start):
     """Layer: a private tmpfs for each worker."""
-    from service import Background
-
     one = start("--workers=2")
     neighbour = Background(one.result, "import time\ndef main():\n    open('/tmp/mine', 'w').write('private')\n    time.sleep(1)\n    return open('/tmp/mine').read()")
     one.wait_for_busy(1)

@@ -1,5 +1,7 @@
 """No way to talk to anything. Layers: seccomp (no socket but an unnamed stream pair); the empty network
 namespace under it."""
+import os
+
 from attack import assert_refused, attack
 
 
@@ -66,8 +68,6 @@ def main():
 
 def test_the_network_namespace_is_empty(service):
     """What the namespaces hold is seen from outside, since a script has no means to look."""
-    import os
-
     worker = service.ready_pids()[0]
     for kind in ("user", "pid", "mnt", "net", "ipc", "uts"):
         assert os.readlink(f"/proc/{worker}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), kind
