@@ -15,7 +15,7 @@ def refuses(service):
     try:
         socket.create_connection(("127.0.0.1", service.port), timeout=1).close()
         return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it was in the backlog just then
         return True
 
 
