@@ -179,6 +179,10 @@ int config_check(const struct config *config, struct failure *ret_failure) {
     if (config->script_kb > config->body_kb)
         return failure_set(ret_failure, EINVAL, "--script-kb", "%llu is more than --body-kb, which is %llu",
                            (unsigned long long)config->script_kb, (unsigned long long)config->body_kb);
+    /* 65534 is who a worker is inside, and on most systems whoever has no better name. */
+    if (config->uid_base <= 65535 && config->uid_base + CONFIG_UIDS > 65534)
+        return failure_set(ret_failure, EINVAL, "--uid-base", "%llu is too close to 65534, %d ids from there on are used",
+                           (unsigned long long)config->uid_base, (int)CONFIG_UIDS);
     return 0;
 }
 

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { CONFIG_TEXT = 256, CONFIG_ARGS = 48 };
+/* CONFIG_UIDS: the server's user id, and one for each slot of the two zygotes that may live at once. */
+enum { CONFIG_TEXT = 256, CONFIG_ARGS = 48, CONFIG_SLOTS = 256, CONFIG_UIDS = 1 + 2 * CONFIG_SLOTS };
 
 struct config {
     /* where it listens */

@@ -3,14 +3,18 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char *log_process = "python-executor";
 static enum log_level log_limit = LOG_LEVEL_INFO;
 
-void log_start(const char *process, enum log_level level) {
+void log_start(const char *process, const char *level) {
+    static const char *const names[] = {"error", "warning", "info", "debug"};
     log_process = process;
-    log_limit = level;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], level) == 0)
+            log_limit = (enum log_level)i;
 }
 
 void log_line(enum log_level level, const char *format, ...) {

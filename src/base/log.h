@@ -4,8 +4,8 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Which process is speaking, and how much it says. */
-void log_start(const char *process, enum log_level level);
+/* Which process is speaking, and how much it says: error, warning, info or debug (--log). */
+void log_start(const char *process, const char *level);
 
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);
 

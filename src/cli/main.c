@@ -22,14 +22,6 @@ static void print_help(void) {
     printf("\nExit status: 0 stopped by a signal, 1 could not start or go on, 2 wrong usage.\n");
 }
 
-static enum log_level level_named(const char *name) {
-    static const char *const names[] = {"error", "warning", "info", "debug"};
-    for (size_t i = 0; i < 4; i++)
-        if (strcmp(names[i], name) == 0)
-            return (enum log_level)i;
-    return LOG_LEVEL_INFO;
-}
-
 static int serve(int argc, char **argv) {
     struct config config;
     struct failure failure;
@@ -39,7 +31,7 @@ static int serve(int argc, char **argv) {
         fprintf(stderr, "python-executor: %s: %s\nTry python-executor --help.\n", failure.stage, failure.text);
         return EXIT_USAGE;
     }
-    log_start("python-executor", level_named(config.log));
+    log_start("python-executor", config.log);
     return manager_serve(&config);
 }
 

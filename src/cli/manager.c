@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 /* Two zygotes may live at once, each with user ids of its own: as many slots as a crew can have. */
-enum { ZYGOTES = 2, SLOTS = 256, BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
+enum { ZYGOTES = 2, BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
 
 struct child {
     pid_t pid;   /* 0: none */
@@ -84,7 +84,7 @@ static void start_server(struct manager *manager) {
 static void start_zygote(struct manager *manager, struct child *child) {
     int ends[2] = {-1, -1};
     int channel[2] = {-1, -1};
-    unsigned first_slot = (unsigned)(child - manager->zygotes) * SLOTS;
+    unsigned first_slot = (unsigned)(child - manager->zygotes) * CONFIG_SLOTS;
     pid_t pid = -1;
     if (message_pair(ends) == 0 && message_pair(channel) == 0)
         pid = children_start_zygote(&manager->programs, manager->config, ends[1], channel[1], first_slot);

@@ -89,11 +89,11 @@ int main(int argc, char **argv) {
     static struct server server;
     struct failure failure;
     config_init(&server.config);
-    log_start("server", LOG_LEVEL_INFO);
     if (config_from_args(&server.config, argc - 1, argv + 1, &failure) < 0) {
         log_error("python-executor-server is started by python-executor, not by hand");
         return EXIT_FAILURE;
     }
+    log_start("server", server.config.log);
     signal(SIGPIPE, SIG_IGN);
     /* exec has set it again: clients' scripts are in this memory, and no one may read it. */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

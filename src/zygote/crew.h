@@ -6,6 +6,7 @@
 #ifndef PX_ZYGOTE_CREW_H
 #define PX_ZYGOTE_CREW_H
 
+#include "base/config.h"
 #include "sandbox/sandbox.h"
 #include "wire/message.h"
 
@@ -13,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { CREW_MAX = 256 }; /* running, idle and starting together; see --workers and --crew */
+enum { CREW_MAX = CONFIG_SLOTS }; /* running, idle and starting together; see --workers and --crew */
 
 enum member_state { MEMBER_NONE, MEMBER_STARTING, MEMBER_IDLE, MEMBER_RUNNING };
 

@@ -113,7 +113,7 @@ int main(int argc, char **argv) {
         log_error("python-executor-zygote is started by python-executor, not by hand");
         return EXIT_FAILURE;
     }
-    log_start("zygote", LOG_LEVEL_INFO);
+    log_start("zygote", config.log);
     /* What a script's C code prints has its place among the rest, and must not be lost with the process. */
     setvbuf(stdout, NULL, _IONBF, 0);
     if (start_python(&config, &failure) < 0 || make_policy(&config, &policy, &failure) < 0 ||
