@@ -1,0 +1,138 @@
+/* server/judge and server/response: a verdict and a hostile answer become an outcome, a status and a
+ * body; the worker's word never outweighs the zygote's. */
+#include "unit.h"
+
+#include "server/judge.h"
+#include "server/response.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct job *make_job(bool details) {
+    struct config config;
+    config_init(&config);
+    config.result_kb = 1;
+    struct job *job = job_new(&config, "x", 1, details);
+    assert_non_null(job);
+    return job;
+}
+
+/* As if the worker had written this frame and ended so. */
+static struct job *ended(enum ending ending, uint32_t code, uint32_t kind, const char *payload, size_t size) {
+    struct job *job = make_job(true);
+    job->verdict = (struct verdict){.ending = ending, .code = code};
+    if (kind != 0) {
+        job->answer_state = 1;
+        job->answer.header = (struct frame_header){kind, (uint32_t)size};
+        assert_int_equal(buf_add(&job->answer.payload, payload, size), 0);
+    }
+    job->outcome = judge_outcome(job, 10);
+    return job;
+}
+
+static void assert_outcome(struct job *job, enum outcome outcome, unsigned status) {
+    struct response response;
+    assert_string_equal(outcome_name(job->outcome), outcome_name(outcome));
+    assert_int_equal(response_from_job(&response, job), 0);
+    assert_int_equal(response.status, status);
+    assert_int_equal(json_check(response.body, response.size, 64, NULL), 0);
+    free(response.body);
+    job_unref(job);
+}
+
+static void test_the_zygotes_word_outweighs_an_answer(void **state) {
+    (void)state;
+    assert_outcome(ended(ENDING_DEADLINE, 9, FRAME_RESULT, "1", 1), OUTCOME_TIMEOUT, 500);
+    assert_outcome(ended(ENDING_CPU, 9, FRAME_RESULT, "1", 1), OUTCOME_TIMEOUT, 500);
+    assert_outcome(ended(ENDING_MEMORY, 9, FRAME_RESULT, "1", 1), OUTCOME_MEMORY, 500);
+    assert_outcome(ended(ENDING_SIGNAL, 11, FRAME_RESULT, "1", 1), OUTCOME_KILLED, 500);
+    assert_outcome(ended(ENDING_CANCELLED, 9, FRAME_RESULT, "1", 1), OUTCOME_CANCELLED, 500);
+    assert_outcome(ended(ENDING_NO_WORKER, 0, 0, "", 0), OUTCOME_LOST, 500);
+    assert_outcome(ended(99, 0, FRAME_RESULT, "1", 1), OUTCOME_LOST, 500);
+}
+
+static void test_answers(void **state) {
+    (void)state;
+    assert_outcome(ended(ENDING_ANSWERED, 0, FRAME_RESULT, "{\"a\": 1}", 8), OUTCOME_OK, 200);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, "1", 1), OUTCOME_OK, 200);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_NO_MAIN, "", 0), OUTCOME_NO_MAIN, 400);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_EXCEPTION, "E: x\0{\"type\": \"E\"}", 18), OUTCOME_EXCEPTION, 400);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_MEMORY, "MemoryError", 11), OUTCOME_MEMORY, 400);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_NOT_SERIALIZABLE, "why", 3), OUTCOME_NOT_SERIALIZABLE, 400);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_OUTPUT_LIMIT, "large", 5), OUTCOME_OUTPUT_LIMIT, 400);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_EXITED, "", 0), OUTCOME_EXITED, 500);
+}
+
+static void test_forgeries(void **state) {
+    static const char deep[] = "[[[[[[[[[[[]]]]]]]]]]]"; /* eleven */
+    char large[1025];
+    (void)state;
+    memset(large, '1', sizeof large);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, "{\"a\": NaN}", 10), OUTCOME_EXITED, 500);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, "", 0), OUTCOME_EXITED, 500);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, "1}, \"stdout\": \"\"", 16), OUTCOME_EXITED, 500);
+    assert_outcome(ended(ENDING_EXIT, 7, FRAME_RESULT, "1", 1), OUTCOME_EXITED, 500);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_JOB, "1", 1), OUTCOME_EXITED, 500);
+    assert_outcome(ended(ENDING_EXIT, 0, 12345, "1", 1), OUTCOME_EXITED, 500);
+    assert_outcome(ended(ENDING_EXIT, 0, 0, "", 0), OUTCOME_EXITED, 500);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, deep, sizeof deep - 1), OUTCOME_OUTPUT_LIMIT, 400);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, large, sizeof large), OUTCOME_OUTPUT_LIMIT, 400);
+}
+
+static void test_details_of_an_exception_are_checked(void **state) {
+    static const struct {
+        const char *payload;
+        size_t size, summary, details;
+    } cases[] = {
+        {"E: x\0{\"a\": 1}", 13, 4, 8}, /* as the runner writes it */
+        {"E: \0x\0{}", 8, 5, 2},        /* a NUL in the message */
+        {"E\0{\"a\": }", 9, 9, 0},      /* not JSON: part of the message */
+        {"E\0[]", 4, 4, 0},             /* not an object */
+        {"E\0", 2, 2, 0},
+        {"", 0, 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct json_span summary, details;
+        struct job *job = ended(ENDING_EXIT, 0, FRAME_EXCEPTION, cases[i].payload, cases[i].size);
+        judge_exception(job, &summary, &details);
+        assert_int_equal(summary.size, cases[i].summary);
+        assert_int_equal(details.size, cases[i].details);
+        job_unref(job);
+    }
+}
+
+static void test_the_plain_body_to_the_byte(void **state) {
+    struct response response;
+    struct job *job = make_job(false);
+    (void)state;
+    job->verdict = (struct verdict){.ending = ENDING_ANSWERED};
+    job->answer_state = 1;
+    job->answer.header.kind = FRAME_RESULT;
+    buf_add_text(&job->answer.payload, "[1,  2e0, 1180591620717411303424]");
+    buf_add_text(&job->out.kept, "hi\n\xff");
+    job->out.total = 4;
+    job->outcome = judge_outcome(job, 10);
+    assert_int_equal(response_from_job(&response, job), 0);
+    static const char expected[] =
+        "{\"result\": [1,  2e0, 1180591620717411303424], \"stdout\": \"hi\\n\xef\xbf\xbd\"}";
+    assert_int_equal(response.size, sizeof expected - 1);
+    assert_memory_equal(response.body, expected, response.size);
+    free(response.body);
+    job_unref(job);
+    assert_int_equal(response_error(&response, 404, "a \"b\""), 0);
+    assert_int_equal(response.size, strlen("{\"error\": \"a \\\"b\\\"\"}"));
+    assert_memory_equal(response.body, "{\"error\": \"a \\\"b\\\"\"}", response.size);
+    free(response.body);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_zygotes_word_outweighs_an_answer),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_forgeries),
+        cmocka_unit_test(test_details_of_an_exception_are_checked),
+        cmocka_unit_test(test_the_plain_body_to_the_byte),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
