@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* A body that is too large is read on up to so many times its limit, since a client that is still
  * sending does not see an answer; beyond that the connection is cut. */
@@ -264,13 +265,23 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     log_debug("%s", line);
 }
 
+/* A client that opens connections must not take the descriptors that runs need: five each, and some for
+ * the process itself. */
+static unsigned connection_limit(const struct config *config) {
+    struct rlimit files;
+    uint64_t kept = 64 + 5 * config->workers;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= config->connections + kept)
+        return (unsigned)config->connections;
+    return files.rlim_cur > 2 * kept ? (unsigned)(files.rlim_cur - kept) : (unsigned)(files.rlim_cur / 2);
+}
+
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
                int take_listen) {
     *http = (struct http){.api = {.config = config, .runs = runs}, .loop = loop};
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
-        MHD_OPTION_NOTIFY_COMPLETED, forget, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections,
+        MHD_OPTION_NOTIFY_COMPLETED, forget, http, MHD_OPTION_CONNECTION_LIMIT, connection_limit(config),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(64 << 10), MHD_OPTION_END);
     if (http->daemon == NULL) {
