@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STARTING_MAX = 2, MEMBER_NICE_RUNNING = 5 };
+enum { STARTING_MAX = 2, MEMBER_NICE_RUNNING = 5, QUIET_US = 2000 };
 
 void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle) {
     *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .wanted_idle = wanted_idle};
@@ -47,6 +47,10 @@ static void set_state(struct crew *crew, struct member *member, enum member_stat
     if (state != MEMBER_NONE)
         ++*counter_of(crew, state);
     member->state = state;
+}
+
+void crew_be_quiet(struct crew *crew) {
+    crew->quiet_until_us = clock_us() + QUIET_US;
 }
 
 void crew_forget(struct crew *crew, struct member *member) {
@@ -107,13 +111,21 @@ static bool someone_works(const struct crew *crew) {
     return false;
 }
 
-/* Few at a time: each takes CPU from the jobs that run, and none is ready sooner for the company. Not
- * beside a job, which would wait for its verdict, unless the crew has become small. */
+/* Few at a time: each takes CPU from the jobs that run, and none is ready sooner for the company. While
+ * the crew is large enough, not beside a job, which would wait for its verdict, nor right behind one:
+ * the server has been woken on this CPU and would wait for the end of the fork. */
 static bool wants_another(const struct crew *crew, size_t waiting) {
     size_t coming = crew->idle + crew->starting;
     if (coming >= crew->wanted_idle + waiting || crew->starting >= STARTING_MAX)
         return false;
-    return coming < crew->wanted_idle / 2 + waiting || !someone_works(crew);
+    return coming < crew->wanted_idle / 2 + waiting || (!someone_works(crew) && clock_us() >= crew->quiet_until_us);
+}
+
+int crew_timeout_ms(const struct crew *crew) {
+    uint64_t now = clock_us();
+    if (crew->idle + crew->starting >= crew->wanted_idle || crew->quiet_until_us <= now)
+        return -1;
+    return (int)((crew->quiet_until_us - now + 999) / 1000);
 }
 
 int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) {

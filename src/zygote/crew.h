@@ -39,6 +39,7 @@ struct crew {
     size_t starting;
     size_t idle;
     size_t running;
+    uint64_t quiet_until_us; /* a job has just ended: its answer is on the way */
     unsigned failures; /* workers that died before they were ready, since the last that was */
 };
 
@@ -52,6 +53,9 @@ void crew_done(struct crew *crew);
  * reason. `waiting` jobs count as wanted on top. */
 int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure);
 
+/* Milliseconds until crew_refill() is worth another call; -1 where only an event changes that. */
+int crew_timeout_ms(const struct crew *crew);
+
 /* Reads what a STARTING member has to say. 1 when it became IDLE, 0 when nothing was there, a negative
  * errno with the worker's own words when it failed; it is then killed and will be reaped. */
 int crew_hear(struct crew *crew, struct member *member, struct failure *ret_failure);
@@ -63,6 +67,9 @@ struct member *crew_idle(struct crew *crew);
  * member is killed and the caller takes another. */
 int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const struct run_order *order,
                    const int fds[MESSAGE_MAX_FDS]);
+
+/* A verdict is about to be sent: no fork for a moment. */
+void crew_be_quiet(struct crew *crew);
 
 /* Takes note that the process of this member is gone. */
 void crew_forget(struct crew *crew, struct member *member);

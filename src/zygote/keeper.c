@@ -89,6 +89,7 @@ int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict
     if (member == NULL || member->killed_for != 0)
         return 0;
     end(member, ENDING_ANSWERED);
+    crew_be_quiet(crew);
     *ret_verdict = (struct verdict){.ending = ENDING_ANSWERED, .wall_us = clock_us() - member->started_us};
     return 1;
 }
@@ -149,6 +150,7 @@ int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdic
     if (member->state == MEMBER_RUNNING && member->killed_for != ENDING_ANSWERED) {
         *ret_job = member->job;
         judge(member, status, &usage, ret_verdict);
+        crew_be_quiet(crew);
     }
     crew_forget(crew, member);
     return 1;

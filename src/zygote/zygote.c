@@ -206,6 +206,12 @@ static void retire_in_time(struct zygote *zygote) {
 
 /* --- The loop --- */
 
+static int timeout_ms(const struct zygote *zygote) {
+    int keeper = keeper_timeout_ms(&zygote->crew);
+    int crew = crew_timeout_ms(&zygote->crew);
+    return crew < 0 || (keeper >= 0 && keeper < crew) ? keeper : crew;
+}
+
 /* Waits for whatever comes first; `hurry` when there is a worker to fork if nothing else is to do. */
 static int wait_for_events(struct zygote *zygote, bool hurry, bool *ret_children) {
     struct pollfd polls[3 + CREW_MAX] = {{.fd = INHERIT_CHANNEL, .events = POLLIN},
@@ -217,7 +223,7 @@ static int wait_for_events(struct zygote *zygote, bool hurry, bool *ret_children
         if (member->state == MEMBER_STARTING && member->control >= 0)
             polls[count++] = (struct pollfd){.fd = member->control, .events = POLLIN};
     }
-    int r = poll(polls, count, hurry ? 0 : keeper_timeout_ms(&zygote->crew));
+    int r = poll(polls, count, hurry ? 0 : timeout_ms(zygote));
     if (r < 0 && errno != EINTR)
         return -errno;
     *ret_children = r > 0 && polls[2].revents != 0;
