@@ -122,6 +122,10 @@ static _Noreturn void do_job(const struct worker_baseline *baseline) {
                                   {(void *)answer.details, answer.details_size}};
     if (frame_write(WORKER_CHANNEL, answer.kind, parts, answer.details_size > 0 ? 3 : 1) < 0)
         _exit(EXIT_FAILURE);
+    /* The exit of a process of this size keeps a CPU busy that the answer needs; the keeper ends us as
+     * soon as it is through. Nobody waits for an end with figures, or we would be asked for details. */
+    while ((order.flags & JOB_DETAILS) == 0)
+        pause();
     /* Not exit(): threads the script left running must not keep us, nor its atexit functions. */
     _exit(EXIT_SUCCESS);
 }
