@@ -26,6 +26,16 @@ static const char *const system_folders[] = {
     "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/share/zoneinfo", "/etc/alternatives",
 };
 
+#ifdef __SANITIZE_ADDRESS__
+/* A sanitized build behaves as the real one where scripts can tell: memory that is refused is a MemoryError,
+ * a crash is a signal. CPython keeps memory at its end, so leaks are not looked for here. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "detect_leaks=0:allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:"
+           "handle_sigill=0";
+}
+#endif
+
 /* Tells the manager why, if it still listens, and ends. */
 static int fail(const struct failure *failure) {
     struct message message = {.kind = MESSAGE_FAILED, .failure = *failure};

@@ -1,6 +1,6 @@
 """Workers are forks of one process: nothing random may repeat, nothing of one run may reach the next."""
 import pytest
-from service import SECRET, SECRET_NAME, together
+from service import SECRET, SECRET_NAME, together, unsanitized
 
 RANDOM = """
 import hashlib, os, random, secrets, ssl, tempfile, uuid
@@ -146,6 +146,7 @@ def test_the_environment_that_c_sees_is_the_same(service):
     assert [entry.split("=")[0] for entry in service.result(script)] == ["HOME", "LANG", "PATH", "TMPDIR"]
 
 
+@unsanitized
 def test_the_operators_environment_is_not_in_the_initial_stack(service):
     """The kernel puts arguments and environment at the top of the stack; read from there up to its end."""
     script = """

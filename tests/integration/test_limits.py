@@ -1,6 +1,6 @@
 """Every limit is a clean answer with its own outcome, and the next request is fine."""
 import pytest
-from service import Service
+from service import Service, unsanitized
 
 FAILED = b'{"error": "Execution failed"}'
 
@@ -33,7 +33,7 @@ def brief():
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ndef main():\n    while True: pass",
         "import sys\nsys.setswitchinterval(1000)\ndef main():\n    while True: pass",
         "import re\ndef main(): re.match('(a+)+$', 'a' * 60 + 'b')",
-        "def main(): return len(str(7 ** 10 ** 8))",
+        pytest.param("def main(): return len(str(7 ** 10 ** 8))", marks=unsanitized),
         "import os\ndef main():\n    r, w = os.pipe()\n    os.read(r, 1)",
         "import threading\nlock = threading.Lock()\ndef main():\n    lock.acquire(); lock.acquire()",
         "import sys\ndef main():\n    while True: sys.stdout.write('x' * 1000)",
@@ -151,6 +151,7 @@ def test_the_memory_option(start):
     one.assert_well()
 
 
+@unsanitized
 def test_no_pages_are_locked(service):
     script = "import ctypes\ndef main():\n    b = ctypes.create_string_buffer(4096)\n    return ctypes.CDLL(None).mlock(b, 4096)"
     assert service.result(script) == -1
@@ -193,7 +194,10 @@ def test_output_limits_are_options(start):
     assert (answer.status, answer.outcome) == (400, "output_limit")
 
 
-@pytest.mark.parametrize("script", ["def main(): return 'x' * (9 << 20)", "def main(): return list(range(2_000_000))"])
+@pytest.mark.parametrize(
+    "script",
+    ["def main(): return 'x' * (9 << 20)", pytest.param("def main(): return list(range(2_000_000))", marks=unsanitized)],
+)
 def test_a_result_that_is_too_large(service, script):
     answer = service.run(script)
     assert (answer.status, answer.outcome) == (400, "output_limit"), answer

@@ -1,5 +1,5 @@
 """Many runs of every kind, and at the end the service is what it was near the beginning."""
-from service import descriptor_count, resident_kb, together, wait_until
+from service import descriptor_count, resident_kb, together, unsanitized, wait_until
 from test_neighbours import MIXED
 
 FIRST, ALL, CLIENTS = 300, 1500, 4
@@ -21,6 +21,7 @@ def run_mixed(service, count):
     assert len(statuses) == count and set(statuses) <= {200, 400, 500}
 
 
+@unsanitized
 def test_memory_and_descriptors_do_not_grow(start):
     one = start()
     crew = len(one.worker_pids()) or 1
