@@ -13,13 +13,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4, WORKER_NICE_IDLE = 15 };
+enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4 };
+enum { WORKER_NICE_IDLE = 15, WORKER_LINGER_MS = 50 };
 
 /* A worker's own way out: nothing registered with atexit, by whomever, is run. */
 static _Noreturn void give_up(int control, const struct failure *failure) {
@@ -123,9 +125,10 @@ static _Noreturn void do_job(const struct worker_baseline *baseline) {
     if (frame_write(WORKER_CHANNEL, answer.kind, parts, answer.details_size > 0 ? 3 : 1) < 0)
         _exit(EXIT_FAILURE);
     /* The exit of a process of this size keeps a CPU busy that the answer needs; the keeper ends us as
-     * soon as it is through. Nobody waits for an end with figures, or we would be asked for details. */
-    while ((order.flags & JOB_DETAILS) == 0)
-        pause();
+     * soon as it is through. Not so where the figures of the end are wanted, nor, after a while, where the
+     * script has written to the channel before us and the server waits for the rest of something else. */
+    if ((order.flags & JOB_DETAILS) == 0)
+        poll(NULL, 0, WORKER_LINGER_MS);
     /* Not exit(): threads the script left running must not keep us, nor its atexit functions. */
     _exit(EXIT_SUCCESS);
 }
