@@ -129,6 +129,11 @@ static _Noreturn void execute(int program, char *const *arguments, const char *c
 
 /* --- In the manager --- */
 
+static pid_t fork_child(void) {
+    pid_t pid = fork();
+    return pid < 0 ? -errno : pid;
+}
+
 static void free_arguments(char **arguments) {
     for (size_t i = 0; arguments[i] != NULL; i++)
         free(arguments[i]);
@@ -139,7 +144,7 @@ pid_t children_start_server(const struct programs *programs, const struct config
     char *arguments[CONFIG_ARGS] = {strdup("python-executor-server")};
     int r = config_to_args(config, arguments, CONFIG_ARGS);
     pid_t manager = getpid();
-    pid_t pid = r < 0 ? r : fork();
+    pid_t pid = r < 0 ? r : fork_child();
     if (pid == 0) {
         struct failure failure;
         int program = programs->server;
@@ -151,7 +156,7 @@ pid_t children_start_server(const struct programs *programs, const struct config
         execute(program, arguments, server_environment);
     }
     free_arguments(arguments);
-    return pid < 0 ? -errno : pid;
+    return pid;
 }
 
 pid_t children_start_zygote(const struct programs *programs, const struct config *config, int control,
@@ -161,7 +166,7 @@ pid_t children_start_zygote(const struct programs *programs, const struct config
     char *arguments[CONFIG_ARGS] = {strdup("python-executor-zygote"), strdup(slot)};
     int r = config_to_args(config, arguments, CONFIG_ARGS);
     pid_t manager = getpid();
-    pid_t pid = r < 0 ? r : fork();
+    pid_t pid = r < 0 ? r : fork_child();
     if (pid == 0) {
         int program = programs->zygote;
         prepare(&program, control, channel);
@@ -169,5 +174,5 @@ pid_t children_start_zygote(const struct programs *programs, const struct config
         execute(program, arguments, zygote_environment);
     }
     free_arguments(arguments);
-    return pid < 0 ? -errno : pid;
+    return pid;
 }
