@@ -54,7 +54,10 @@ static void assert_refused(const struct option_spec *option, const char *value) 
 }
 
 static void test_numbers_refuse_the_rest(void **state) {
-    static const char *const rubbish[] = {"", " 1", "1 ", "-1", "+1", "0x10", "1e3", "many", "18446744073709551616", "18446744073709551617", "99999999999999999999999"};
+    static const char *const rubbish[] = {
+        "", " 1", "1 ", "-1", "+1", "0x10", "1e3", "many",
+        "18446744073709551616", "18446744073709551617", "99999999999999999999999", /* beyond 64 bits, two just */
+    };
     char text[32];
     (void)state;
     for (size_t i = 0; i < config_option_count; i++) {

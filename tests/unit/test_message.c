@@ -160,7 +160,8 @@ static void send_descriptors(int fd, size_t count) {
                             .msg_control = control.space,
                             .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
     struct cmsghdr *item = CMSG_FIRSTHDR(&header);
-    *item = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * count)};
+    *item = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * count)};
     for (size_t i = 0; i < count; i++)
         memcpy(CMSG_DATA(item) + i * sizeof(int), &fd, sizeof fd);
     assert_int_equal(sendmsg(fd, &header, 0), (int)sizeof message);

@@ -139,7 +139,8 @@ static void test_details_of_an_exception(void **state) {
     print(&job->out, "out");
     snprintf(body, sizeof body,
              "{\"error\": \"E: x\", \"stdout\": \"out\", \"stderr\": \"\", \"stdout_truncated\": false, "
-             "\"stderr_truncated\": false, \"outcome\": \"exception\"" USAGE LIMITS ", \"exception\": {\"type\": \"E\"}}",
+             "\"stderr_truncated\": false, \"outcome\": \"exception\"" USAGE LIMITS
+             ", \"exception\": {\"type\": \"E\"}}",
              3, 0, 0);
     assert_answer(job, 400, "exception", body);
 }
