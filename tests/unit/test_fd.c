@@ -18,6 +18,7 @@ static void test_close_unsets_and_keeps_errno(void **state) {
     errno = EXDEV;
     assert_int_equal(fd_close(ends[0]), -1);
     assert_int_equal(fd_close(-1), -1);
+    assert_int_equal(fd_close(999), -1); /* not open: close(2) itself would say EBADF */
     assert_int_equal(errno, EXDEV);
     assert_int_equal(fcntl(ends[0], F_GETFD), -1);
     fd_close(ends[1]);

@@ -121,6 +121,19 @@ static void test_the_maximum_is_exact(void **state) {
     }
 }
 
+/* By the header alone, also where the first pieces of the payload would fit. */
+static void test_one_too_many_is_refused_by_its_header(void **state) {
+    (void)state;
+    for (uint32_t size = 200000; size <= 200001; size++) {
+        struct channel channel;
+        struct frame_header header = {FRAME_RESULT, size};
+        open_channel(&channel, 200000);
+        put(&channel, &header, sizeof header);
+        assert_int_equal(frame_read(&channel.reader, channel.ours), size <= 200000 ? 0 : -EMSGSIZE);
+        close_channel(&channel);
+    }
+}
+
 /* Once whole, asking again neither reads on nor changes what is there; once refused, it stays refused. */
 static void test_the_verdict_on_a_frame_stands(void **state) {
     struct channel channel;
@@ -217,6 +230,7 @@ int main(void) {
         cmocka_unit_test(test_the_first_frame_counts),
         cmocka_unit_test(test_parts_become_one_payload),
         cmocka_unit_test(test_the_maximum_is_exact),
+        cmocka_unit_test(test_one_too_many_is_refused_by_its_header),
         cmocka_unit_test(test_the_verdict_on_a_frame_stands),
         cmocka_unit_test(test_an_end_at_every_byte),
         cmocka_unit_test(test_an_empty_payload),

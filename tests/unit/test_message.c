@@ -184,6 +184,18 @@ static void test_too_many_descriptors_are_refused(void **state) {
     close_pair(ends);
 }
 
+/* recvmsg(2) cannot tell an empty packet from the end; whoever sends one might as well close. */
+static void test_an_empty_packet_counts_as_the_end(void **state) {
+    int ends[2], fds[MESSAGE_MAX_FDS];
+    struct message got = {.kind = 99};
+    (void)state;
+    make_pair(ends);
+    assert_int_equal(send(ends[0], "", 0, 0), 0);
+    assert_int_equal(message_receive(ends[1], &got, fds), 0);
+    assert_int_equal(got.kind, 99);
+    close_pair(ends);
+}
+
 static void test_too_many_descriptors_are_not_sent(void **state) {
     int ends[2];
     struct message message = {.kind = MESSAGE_RUN};
@@ -204,6 +216,7 @@ int main(void) {
         cmocka_unit_test(test_too_many_descriptors_are_refused),
         cmocka_unit_test(test_wrong_size_is_refused_and_its_descriptors_closed),
         cmocka_unit_test(test_the_end_and_the_empty_socket),
+        cmocka_unit_test(test_an_empty_packet_counts_as_the_end),
         cmocka_unit_test(test_too_many_descriptors_are_not_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
