@@ -55,7 +55,9 @@ static struct json_span error_of(const struct job *job) {
         return text;
     if (job->outcome == OUTCOME_NO_MAIN)
         return (struct json_span){no_main, sizeof no_main - 1};
-    if (job->outcome == OUTCOME_OUTPUT_LIMIT && job->answer.header.kind != FRAME_OUTPUT_LIMIT)
+    /* A frame too long to be read may call itself anything; its words never came. */
+    if (job->outcome == OUTCOME_OUTPUT_LIMIT &&
+        (job->answer_state != 1 || job->answer.header.kind != FRAME_OUTPUT_LIMIT))
         return (struct json_span){too_large, sizeof too_large - 1};
     judge_exception(job, &text, &details);
     return text;

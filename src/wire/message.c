@@ -67,10 +67,12 @@ int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX
     } control;
     struct message message;
     struct iovec part = {.iov_base = &message, .iov_len = sizeof message};
+    /* Not sizeof control.space: its padding holds a fourth descriptor, and the kernel would use it
+     * instead of saying that there were too many. */
     struct msghdr header = {.msg_iov = &part,
                             .msg_iovlen = 1,
                             .msg_control = control.space,
-                            .msg_controllen = sizeof control.space};
+                            .msg_controllen = CMSG_LEN(sizeof(int) * MESSAGE_MAX_FDS)};
     ssize_t n;
     for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
         ret_fds[i] = -1;

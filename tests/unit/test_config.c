@@ -54,7 +54,10 @@ static void assert_refused(const struct option_spec *option, const char *value) 
 }
 
 static void test_numbers_refuse_the_rest(void **state) {
-    static const char *const rubbish[] = {"", " 1", "1 ", "-1", "+1", "0x10", "1e3", "many", "99999999999999999999999"};
+    static const char *const rubbish[] = {
+        "", " 1", "1 ", "-1", "+1", "0x10", "1e3", "many",
+        "18446744073709551616", "18446744073709551617", "99999999999999999999999", /* beyond 64 bits, two just */
+    };
     char text[32];
     (void)state;
     for (size_t i = 0; i < config_option_count; i++) {
@@ -70,6 +73,104 @@ static void test_numbers_refuse_the_rest(void **state) {
             assert_refused(option, text);
         }
     }
+}
+
+/* The name of the variable must not be cut either: it is what the operator has to look for. */
+static void test_variables_take_and_refuse_the_same(void **state) {
+    struct config config;
+    struct failure failure;
+    char text[32], range[64];
+    (void)state;
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_spec *option = &config_options[i];
+        if (option->kind != OPTION_NUMBER)
+            continue;
+        config_init(&config);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)option->max);
+        setenv(option->environment, text, 1);
+        assert_int_equal(config_from_environment(&config, &failure), 0);
+        assert_int_equal(number(&config, option), option->max);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)option->max + 1);
+        setenv(option->environment, text, 1);
+        assert_int_equal(config_from_environment(&config, &failure), -EINVAL);
+        assert_string_equal(failure.stage, option->environment);
+        snprintf(range, sizeof range, "from %llu to %llu", (unsigned long long)option->min,
+                 (unsigned long long)option->max);
+        assert_non_null(strstr(failure.text, range));
+        assert_non_null(strstr(failure.text, text));
+        unsetenv(option->environment);
+    }
+}
+
+static void test_an_empty_variable_is_none(void **state) {
+    struct config config, before;
+    (void)state;
+    config_init(&config);
+    before = config;
+    for (size_t i = 0; i < config_option_count; i++)
+        setenv(config_options[i].environment, "", 1);
+    assert_int_equal(config_from_environment(&config, NULL), 0);
+    assert_memory_equal(&config, &before, sizeof config);
+    for (size_t i = 0; i < config_option_count; i++)
+        unsetenv(config_options[i].environment);
+}
+
+static void test_both_forms_of_a_flag(void **state) {
+    char *const together[] = {(char *)"--port=0", (char *)"--wall-ms=7"};
+    char *const apart[] = {(char *)"--port", (char *)"0", (char *)"--wall-ms", (char *)"7"};
+    char *const twice[] = {(char *)"--port=1", (char *)"--port=0", (char *)"--wall-ms=7"};
+    struct config one, two, three;
+    (void)state;
+    config_init(&one);
+    two = three = one;
+    assert_int_equal(config_from_args(&one, 2, together, NULL), 0);
+    assert_int_equal(config_from_args(&two, 4, apart, NULL), 0);
+    assert_int_equal(config_from_args(&three, 3, twice, NULL), 0); /* the last one counts */
+    assert_int_equal(one.port, 0);
+    assert_int_equal(one.wall_ms, 7);
+    assert_memory_equal(&two, &one, sizeof one);
+    assert_memory_equal(&three, &one, sizeof one);
+}
+
+static void test_the_table_agrees_with_itself(void **state) {
+    struct config config;
+    (void)state;
+    config_init(&config);
+    assert_int_equal(config_check(&config, NULL), 0);
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_spec *option = &config_options[i];
+        assert_true(strlen(option->name) + 2 < sizeof((struct failure *)0)->stage);
+        assert_true(strlen(option->environment) < sizeof((struct failure *)0)->stage);
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(option->name, config_options[k].name);
+            assert_string_not_equal(option->environment, config_options[k].environment);
+            assert_int_not_equal(option->offset, config_options[k].offset);
+        }
+        if (option->kind == OPTION_NUMBER) {
+            assert_true(number(&config, option) >= option->min);
+            assert_true(number(&config, option) <= option->max);
+        }
+    }
+}
+
+static void test_the_length_of_a_text(void **state) {
+    char text[CONFIG_TEXT + 1];
+    struct config config;
+    struct failure failure;
+    (void)state;
+    memset(text, 'a', sizeof text);
+    text[CONFIG_TEXT - 1] = '\0';
+    config_init(&config);
+    assert_int_equal(set(&config, "preload", text, &failure), 0);
+    assert_string_equal(config.preload, text);
+    text[CONFIG_TEXT - 1] = 'a';
+    text[CONFIG_TEXT] = '\0';
+    assert_int_equal(set(&config, "preload", text, &failure), -EINVAL);
+    assert_string_equal(failure.stage, "--preload");
+    assert_int_equal(strlen(config.preload), CONFIG_TEXT - 1);
+    assert_int_equal(set(&config, "host", text, &failure), -EINVAL);
+    assert_int_equal(set(&config, "log", text, &failure), -EINVAL);
+    assert_int_equal(set(&config, "log", "", &failure), -EINVAL);
 }
 
 static void test_texts(void **state) {
@@ -92,7 +193,19 @@ static void test_usage_errors(void **state) {
     char *unknown[] = {(char *)"--wall", (char *)"5"};
     char *bare[] = {(char *)"wall-ms"};
     char *half[] = {(char *)"--wall-ms"};
+    char *prefix[] = {(char *)"--wall-m=5"};
+    char *more[] = {(char *)"--wall-mss=5"};
+    char *nameless[] = {(char *)"--=5"};
+    char *dashes[] = {(char *)"--"};
+    char *swallowed[] = {(char *)"--wall-ms", (char *)"--port=1"};
     (void)state;
+    config_init(&config);
+    assert_int_equal(config_from_args(&config, 1, prefix, &failure), -EINVAL);
+    assert_int_equal(config_from_args(&config, 1, more, &failure), -EINVAL);
+    assert_int_equal(config_from_args(&config, 1, nameless, &failure), -EINVAL);
+    assert_int_equal(config_from_args(&config, 1, dashes, &failure), -EINVAL);
+    assert_int_equal(config_from_args(&config, 2, swallowed, &failure), -EINVAL);
+    assert_string_equal(failure.stage, "--wall-ms");
     config_init(&config);
     assert_int_equal(config_from_args(&config, 2, unknown, &failure), -EINVAL);
     assert_non_null(strstr(failure.text, "--wall"));
@@ -138,6 +251,66 @@ static void test_children_get_the_same(void **state) {
         free(args[i]);
 }
 
+/* All options at once, at either end of their ranges. */
+static void test_children_get_every_option(void **state) {
+    (void)state;
+    for (int end = 0; end < 2; end++) {
+        struct config config, again;
+        char *args[CONFIG_ARGS] = {NULL};
+        int count = 0;
+        config_init(&config);
+        for (size_t i = 0; i < config_option_count; i++)
+            if (config_options[i].kind == OPTION_NUMBER)
+                memcpy((char *)&config + config_options[i].offset,
+                       end ? &config_options[i].max : &config_options[i].min, sizeof(uint64_t));
+        memset(config.preload, end ? 'z' : '\0', CONFIG_TEXT - 1);
+        assert_int_equal(config_to_args(&config, args, CONFIG_ARGS), 0);
+        while (args[count] != NULL)
+            count++;
+        config_init(&again);
+        assert_int_equal(config_from_args(&again, count, args, NULL), 0);
+        for (size_t i = 0; i < config_option_count; i++)
+            if (config_options[i].kind == OPTION_NUMBER)
+                assert_int_equal(number(&again, &config_options[i]), number(&config, &config_options[i]));
+        assert_string_equal(again.preload, config.preload);
+        for (int i = 0; i < count; i++)
+            free(args[i]);
+    }
+}
+
+static void test_room_for_the_options_of_a_child(void **state) {
+    struct config config;
+    char *args[CONFIG_ARGS] = {(char *)"program", NULL};
+    (void)state;
+    config_init(&config);
+    assert_int_equal(config_to_args(&config, args, config_option_count + 2), 0);
+    assert_string_equal(args[0], "program");
+    assert_null(args[config_option_count + 1]);
+    for (size_t i = 1; args[i] != NULL; i++)
+        free(args[i]);
+    args[1] = NULL;
+    assert_int_equal(config_to_args(&config, args, config_option_count + 1), -E2BIG);
+    for (size_t i = 1; args[i] != NULL; i++)
+        free(args[i]);
+}
+
+static void test_help_names_every_option(void **state) {
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+    (void)state;
+    assert_non_null(to);
+    config_print_help(to);
+    fclose(to);
+    for (size_t i = 0; i < config_option_count; i++) {
+        char flag[64];
+        snprintf(flag, sizeof flag, "  --%s ", config_options[i].name);
+        assert_non_null(strstr(text, flag));
+        assert_non_null(strstr(text, config_options[i].environment));
+    }
+    free(text);
+}
+
 static void test_contradictions(void **state) {
     struct config config;
     struct failure failure;
@@ -160,7 +333,11 @@ int main(void) {
         cmocka_unit_test(test_numbers_take_their_bounds), cmocka_unit_test(test_numbers_refuse_the_rest),
         cmocka_unit_test(test_texts),                     cmocka_unit_test(test_usage_errors),
         cmocka_unit_test(test_environment_yields_to_flags), cmocka_unit_test(test_children_get_the_same),
-        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_contradictions),            cmocka_unit_test(test_variables_take_and_refuse_the_same),
+        cmocka_unit_test(test_an_empty_variable_is_none), cmocka_unit_test(test_both_forms_of_a_flag),
+        cmocka_unit_test(test_the_table_agrees_with_itself), cmocka_unit_test(test_the_length_of_a_text),
+        cmocka_unit_test(test_children_get_every_option), cmocka_unit_test(test_room_for_the_options_of_a_child),
+        cmocka_unit_test(test_help_names_every_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,12 +39,14 @@ static const char *const valid[] = {
 };
 
 static const char *const invalid[] = {
-    "", " ", "nul", "nulll", "True", "NaN", "Infinity", "-Infinity", "-", "+1", "01", "-01", "1.", ".5", "1.e5", "1e",
-    "1e+", "0x1", "1_000", "'a'", "\"", "\"a", "\"\\\"", "\"\\x41\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\u\"", "\"\\", "\"a\nb\"",
-    "\"a\tb\"", "\"\x01\"", "\"\xff\"", "\"\xc3\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "[", "]", "[1",
-    "[1,", "[1,]", "[,1]", "[1 2]", "[1}", "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{a:1}", "{1:2}",
-    "{\"a\" 1}", "{\"a\":1]", "{,}", "[]]", "{}}", "1 2", "[] x", "\xef\xbb\xbf[]", "// no\n1", "/**/1", "[1]\v", "[\"a\",\n4,\n1,",
-    "tru", "t", "n", "\"\\ud83d\\", "{\"a\":tru}", "[-]", "[1e]", "[\"a\\\"]",
+    "", " ", "nul", "nulll", "True", "NaN", "Infinity", "-Infinity", "-", "+1", "01", "-01", "1.", ".5", "1.e5",
+    "1e", "1e+", "0x1", "1_000", "'a'", "\"", "\"a", "\"\\\"", "\"\\x41\"", "\"\\u12\"", "\"\\u12g4\"",
+    "\"\\u004\"", "\"\\u 041\"", "\"\\u+041\"", "\"\\U0041\"", "\"\\u\"", "\"\\", "\"a\nb\"", "\"a\tb\"",
+    "\"\x01\"", "\"\xff\"", "\"\xc3\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "[", "]",
+    "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1}", "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,",
+    "{\"a\":1,}", "{a:1}", "{1:2}", "{\"a\" 1}", "{\"a\":1]", "{,}", "[]]", "{}}", "1 2", "[] x",
+    "\xef\xbb\xbf[]", "// no\n1", "/**/1", "[1]\v", "[\"a\",\n4,\n1,", "tru", "t", "n", "\"\\ud83d\\",
+    "{\"a\":tru}", "[-]", "[1e]", "[\"a\\\"]",
 };
 
 static void test_valid_texts(void **state) {
@@ -71,6 +73,41 @@ static void test_cut_texts(void **state) {
     for (size_t size = 0; size < sizeof text - 1; size++)
         assert_int_equal(check(text, size, 64), -EINVAL);
     assert_int_equal(check(text, sizeof text - 1, 64), 0);
+}
+
+/* Each byte alone, in a string, and behind a backslash: only the letter of the RFC counts. */
+static void test_every_byte_in_three_places(void **state) {
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        const char alone[] = {(char)byte};
+        const char inside[] = {'"', (char)byte, '"'};
+        const char escaped[] = {'"', '\\', (char)byte, '"'};
+        bool escape = byte != 0 && strchr("\"\\/bfnrt", byte) != NULL;
+        bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+        assert_int_equal(check(alone, 1, 64), byte >= '0' && byte <= '9' ? 0 : -EINVAL);
+        assert_int_equal(check(inside, 3, 64), plain ? 0 : -EINVAL);
+        assert_int_equal(check(escaped, 4, 64), escape ? 0 : -EINVAL);
+    }
+}
+
+static void test_hexadecimal_digits_in_every_place(void **state) {
+    (void)state;
+    for (int place = 0; place < 4; place++)
+        for (int byte = 0; byte < 256; byte++) {
+            char text[] = "\"\\u0000\"";
+            bool good = byte != 0 && strchr("0123456789abcdefABCDEF", byte) != NULL;
+            text[3 + place] = (char)byte;
+            assert_int_equal(check(text, 8, 64), good ? 0 : -EINVAL);
+        }
+}
+
+static void test_only_four_bytes_are_space(void **state) {
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        const char around[] = {'[', (char)byte, '1', (char)byte, ']', (char)byte};
+        bool space = byte != 0 && strchr(" \t\n\r", byte) != NULL;
+        assert_int_equal(check(around, sizeof around, 64), space ? 0 : -EINVAL);
+    }
 }
 
 static int check_nested(char open, char close, size_t levels, size_t max) {
@@ -135,6 +172,53 @@ static void test_members_of_what_is_no_object(void **state) {
     assert_int_equal(error.offset, 5);
 }
 
+static void test_members_cut_at_the_edge(void **state) {
+    static const char text[] = "{\"a\": [1, {}], \"\\u0062\": \"\xc3\xa9\", \"c\": -1.5e+3, \"d\": true} ";
+    struct json_error error;
+    (void)state;
+    for (size_t size = 0; size < sizeof text - 2; size++) {
+        assert_int_equal(
+            json_members(at_the_edge(text, size), size, 64, note, &(struct seen){""}, &error), -EINVAL);
+        assert_true(error.offset <= size);
+    }
+}
+
+static void test_members_count_the_outermost_level(void **state) {
+    static const char text[] = "{\"a\":[[1]]}";
+    (void)state;
+    assert_int_equal(json_members(text, sizeof text - 1, 3, note, &(struct seen){""}, NULL), 0);
+    assert_int_equal(json_members(text, sizeof text - 1, 2, note, &(struct seen){""}, NULL), -E2BIG);
+    assert_int_equal(json_members("{}", 2, 1, note, NULL, NULL), 0);
+    assert_int_equal(json_members("{} {}", 5, 1, note, NULL, NULL), -EINVAL);
+    assert_int_equal(json_members("{}}", 3, 1, note, NULL, NULL), -EINVAL);
+}
+
+/* What a client reads in the 400. */
+static void test_errors_say_where_and_why(void **state) {
+    static const struct {
+        const char *text;
+        size_t offset;
+        const char *reason;
+    } cases[] = {
+        {"", 0, "unexpected end"},          {"[1,", 3, "unexpected end"},
+        {"[1 2]", 3, "expected ',' or ']'"}, {"{\"a\":1 2}", 7, "expected ',' or '}'"},
+        {"{\"a\" 1}", 5, "expected ':'"},   {"{1:2}", 1, "expected a string"},
+        {" x", 1, "unexpected character"},  {"1.", 2, "malformed number"},
+        {"\"a\nb\"", 2, "control character in a string"},
+        {"\"\\q\"", 2, "unknown escape in a string"},
+        {"\"a\xff\"", 2, "not UTF-8"},       {"\"abc", 4, "unfinished string"},
+        {"[] ]", 3, "unexpected character behind the end"},
+        {"\"\\u12\"", 2, "\\u needs four hexadecimal digits"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct json_error error = {99, ""};
+        assert_int_equal(json_check(cases[i].text, strlen(cases[i].text), 64, &error), -EINVAL);
+        assert_string_equal(error.reason, cases[i].reason);
+        assert_int_equal(error.offset, cases[i].offset);
+    }
+}
+
 static int refuse(struct json_span key, struct json_span value, void *context) {
     (void)key;
     (void)value;
@@ -152,10 +236,16 @@ int main(void) {
         cmocka_unit_test(test_valid_texts),
         cmocka_unit_test(test_invalid_texts),
         cmocka_unit_test(test_cut_texts),
+        cmocka_unit_test(test_every_byte_in_three_places),
+        cmocka_unit_test(test_hexadecimal_digits_in_every_place),
+        cmocka_unit_test(test_only_four_bytes_are_space),
         cmocka_unit_test(test_depth_is_exact),
         cmocka_unit_test(test_kinds_of_levels_do_not_mix),
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_members_of_what_is_no_object),
+        cmocka_unit_test(test_members_cut_at_the_edge),
+        cmocka_unit_test(test_members_count_the_outermost_level),
+        cmocka_unit_test(test_errors_say_where_and_why),
         cmocka_unit_test(test_a_visitor_can_stop_the_scan),
     };
     return cmocka_run_group_tests(tests, make_room, NULL);

@@ -79,6 +79,65 @@ static void test_forgeries(void **state) {
     assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, large, sizeof large), OUTCOME_OUTPUT_LIMIT, 400);
 }
 
+/* Whatever the worker's answer, an ending by another's hand has one outcome: all endings by all kinds. */
+static void test_every_ending_with_every_kind(void **state) {
+    static const enum outcome outcomes[] = {
+        [ENDING_SIGNAL] = OUTCOME_KILLED,       [ENDING_DEADLINE] = OUTCOME_TIMEOUT,
+        [ENDING_CPU] = OUTCOME_TIMEOUT,         [ENDING_MEMORY] = OUTCOME_MEMORY,
+        [ENDING_CANCELLED] = OUTCOME_CANCELLED, [ENDING_NO_WORKER] = OUTCOME_LOST,
+    };
+    (void)state;
+    for (unsigned ending = 0; ending <= ENDING_NO_WORKER + 1; ending++)
+        for (uint32_t kind = 0; kind <= FRAME_EXITED + 1; kind++) {
+            if (ending == ENDING_EXIT || ending == ENDING_ANSWERED)
+                continue;
+            bool named = ending >= ENDING_SIGNAL && ending <= ENDING_NO_WORKER;
+            assert_outcome(ended((enum ending)ending, 0, kind, "1", 1), named ? outcomes[ending] : OUTCOME_LOST, 500);
+        }
+}
+
+/* No answer, half of one, one too long: each time the header promises a result. */
+static void test_answers_that_are_not_whole(void **state) {
+    static const struct {
+        int state;
+        enum outcome outcome;
+        unsigned status;
+    } cases[] = {
+        {0, OUTCOME_EXITED, 500},
+        {-EPIPE, OUTCOME_EXITED, 500},
+        {-ECONNRESET, OUTCOME_EXITED, 500},
+        {-ENOMEM, OUTCOME_EXITED, 500},
+        {-EMSGSIZE, OUTCOME_OUTPUT_LIMIT, 400},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct job *job = ended(ENDING_EXIT, 0, FRAME_RESULT, "1", 1);
+        job->answer_state = cases[i].state;
+        job->outcome = judge_outcome(job, 10);
+        assert_outcome(job, cases[i].outcome, cases[i].status);
+    }
+}
+
+static void test_the_limits_of_a_result_are_exact(void **state) {
+    char large[1024];
+    (void)state;
+    memset(large, '1', sizeof large);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, large, sizeof large), OUTCOME_OK, 200);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, "[[[[[[[[[[]]]]]]]]]]", 20), OUTCOME_OK, 200);
+    assert_outcome(ended(ENDING_EXIT, 0, FRAME_RESULT, "\"\xff\"", 3), OUTCOME_EXITED, 500);
+}
+
+static void test_details_nobody_asked_for_are_none(void **state) {
+    struct json_span summary, details;
+    (void)state;
+    struct job *job = ended(ENDING_EXIT, 0, FRAME_EXCEPTION, "E\0{}", 4);
+    job->wants_details = false;
+    judge_exception(job, &summary, &details);
+    assert_int_equal(summary.size, 4);
+    assert_null(details.data);
+    job_unref(job);
+}
+
 static void test_details_of_an_exception_are_checked(void **state) {
     static const struct {
         const char *payload;
@@ -131,6 +190,10 @@ int main(void) {
         cmocka_unit_test(test_the_zygotes_word_outweighs_an_answer),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_forgeries),
+        cmocka_unit_test(test_every_ending_with_every_kind),
+        cmocka_unit_test(test_answers_that_are_not_whole),
+        cmocka_unit_test(test_the_limits_of_a_result_are_exact),
+        cmocka_unit_test(test_details_nobody_asked_for_are_none),
         cmocka_unit_test(test_details_of_an_exception_are_checked),
         cmocka_unit_test(test_the_plain_body_to_the_byte),
     };

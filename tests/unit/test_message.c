@@ -50,6 +50,67 @@ static void test_round_trip_with_descriptors(void **state) {
     close_pair(ends);
 }
 
+static void test_every_descriptor_arrives_close_on_exec(void **state) {
+    int ends[2], sent[MESSAGE_MAX_FDS], fds[MESSAGE_MAX_FDS];
+    struct message message = {.kind = MESSAGE_RUN};
+    (void)state;
+    make_pair(ends);
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        assert_true((sent[i] = open("/dev/null", O_RDONLY)) >= 0);
+    for (size_t count = 0; count <= MESSAGE_MAX_FDS; count++) {
+        size_t before = count_fds();
+        assert_int_equal(message_send(ends[0], &message, sent, count), 0);
+        assert_int_equal(message_receive(ends[1], &message, fds), 1);
+        assert_int_equal(count_fds(), before + count);
+        for (size_t i = 0; i < MESSAGE_MAX_FDS; i++) {
+            assert_int_equal(fcntl(fds[i], F_GETFD), i < count ? FD_CLOEXEC : -1);
+            fds[i] = fd_close(fds[i]);
+        }
+        assert_int_equal(count_fds(), before);
+    }
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        fd_close(sent[i]);
+    close_pair(ends);
+}
+
+static void test_both_ends_are_close_on_exec(void **state) {
+    int ends[2];
+    (void)state;
+    make_pair(ends);
+    assert_int_equal(fcntl(ends[0], F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(ends[1], F_GETFD), FD_CLOEXEC);
+    close_pair(ends);
+}
+
+static void test_messages_keep_their_order_and_borders(void **state) {
+    int ends[2], fds[MESSAGE_MAX_FDS];
+    struct message message = {.kind = MESSAGE_CANCEL};
+    (void)state;
+    make_pair(ends);
+    for (message.job = 1; message.job <= 5; message.job++)
+        assert_int_equal(message_send(ends[0], &message, NULL, 0), 0);
+    for (uint64_t i = 1; i <= 5; i++) {
+        assert_int_equal(message_receive(ends[1], &message, fds), 1);
+        assert_int_equal(message.job, i);
+        assert_int_equal(fds[0], -1);
+    }
+    close_pair(ends);
+}
+
+/* The server hands over jobs without blocking; a zygote that does not read must not stop it. */
+static void test_a_full_socket_says_so(void **state) {
+    int ends[2], r = 0;
+    struct message message = {.kind = MESSAGE_CANCEL};
+    (void)state;
+    make_pair(ends);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 100000 && r == 0; i++)
+        r = message_send(ends[0], &message, NULL, 0);
+    assert_int_equal(r, -EAGAIN);
+    assert_int_equal(message_send(ends[0], &message, ends, 1), -EAGAIN);
+    close_pair(ends);
+}
+
 static void test_wrong_size_is_refused_and_its_descriptors_closed(void **state) {
     int ends[2], fds[MESSAGE_MAX_FDS];
     struct message got;
@@ -86,6 +147,55 @@ static void test_the_end_and_the_empty_socket(void **state) {
     close_pair(ends);
 }
 
+/* Sends as many descriptors as asked for beside a whole message, which message_send() refuses to do. */
+static void send_descriptors(int fd, size_t count) {
+    struct message message = {.kind = MESSAGE_RUN};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int) * 16)];
+    } control = {0};
+    struct iovec part = {&message, sizeof message};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = control.space,
+                            .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
+    struct cmsghdr *item = CMSG_FIRSTHDR(&header);
+    *item = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * count)};
+    for (size_t i = 0; i < count; i++)
+        memcpy(CMSG_DATA(item) + i * sizeof(int), &fd, sizeof fd);
+    assert_int_equal(sendmsg(fd, &header, 0), (int)sizeof message);
+}
+
+static void test_too_many_descriptors_are_refused(void **state) {
+    int ends[2], fds[MESSAGE_MAX_FDS];
+    struct message got = {.kind = 99};
+    (void)state;
+    make_pair(ends);
+    size_t before = count_fds();
+    for (size_t count = MESSAGE_MAX_FDS + 1; count <= 16; count++) {
+        send_descriptors(ends[0], count);
+        assert_int_equal(message_receive(ends[1], &got, fds), -EBADMSG);
+        assert_int_equal(got.kind, 99);
+        for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+            assert_int_equal(fds[i], -1);
+        assert_int_equal(count_fds(), before);
+    }
+    close_pair(ends);
+}
+
+/* recvmsg(2) cannot tell an empty packet from the end; whoever sends one might as well close. */
+static void test_an_empty_packet_counts_as_the_end(void **state) {
+    int ends[2], fds[MESSAGE_MAX_FDS];
+    struct message got = {.kind = 99};
+    (void)state;
+    make_pair(ends);
+    assert_int_equal(send(ends[0], "", 0, 0), 0);
+    assert_int_equal(message_receive(ends[1], &got, fds), 0);
+    assert_int_equal(got.kind, 99);
+    close_pair(ends);
+}
+
 static void test_too_many_descriptors_are_not_sent(void **state) {
     int ends[2];
     struct message message = {.kind = MESSAGE_RUN};
@@ -99,8 +209,14 @@ static void test_too_many_descriptors_are_not_sent(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip_with_descriptors),
+        cmocka_unit_test(test_every_descriptor_arrives_close_on_exec),
+        cmocka_unit_test(test_both_ends_are_close_on_exec),
+        cmocka_unit_test(test_messages_keep_their_order_and_borders),
+        cmocka_unit_test(test_a_full_socket_says_so),
+        cmocka_unit_test(test_too_many_descriptors_are_refused),
         cmocka_unit_test(test_wrong_size_is_refused_and_its_descriptors_closed),
         cmocka_unit_test(test_the_end_and_the_empty_socket),
+        cmocka_unit_test(test_an_empty_packet_counts_as_the_end),
         cmocka_unit_test(test_too_many_descriptors_are_not_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,152 @@
+/* base/fd: descriptors are owned once, and reads and writes are whole or say why not. */
+#include "unit.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void test_close_unsets_and_keeps_errno(void **state) {
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    errno = EXDEV;
+    assert_int_equal(fd_close(ends[0]), -1);
+    assert_int_equal(fd_close(-1), -1);
+    assert_int_equal(fd_close(999), -1); /* not open: close(2) itself would say EBADF */
+    assert_int_equal(errno, EXDEV);
+    assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+    fd_close(ends[1]);
+}
+
+static void test_steal_leaves_nothing_behind(void **state) {
+    int fd = 7;
+    (void)state;
+    assert_int_equal(fd_steal(&fd), 7);
+    assert_int_equal(fd, -1);
+    assert_int_equal(fd_steal(&fd), -1);
+}
+
+static void test_a_scope_closes_what_was_not_stolen(void **state) {
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    {
+        cleanup_fd int closed = ends[0];
+        cleanup_fd int kept = ends[1];
+        assert_int_equal(fd_steal(&kept), ends[1]);
+        assert_int_equal(closed, ends[0]);
+    }
+    assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+    assert_int_equal(fcntl(ends[1], F_GETFD), 0);
+    fd_close(ends[1]);
+}
+
+/* More than a pipe holds, so that both sides have to go round more than once. */
+static void test_large_transfers_are_whole(void **state) {
+    enum { SIZE = 300000 };
+    static char sent[SIZE], got[SIZE];
+    int ends[2], status;
+    (void)state;
+    for (size_t i = 0; i < SIZE; i++)
+        sent[i] = (char)(i * 7 / 5);
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(fd_write_all(ends[1], sent, SIZE) == 0 ? 0 : 1);
+    fd_close(ends[1]);
+    assert_int_equal(fd_read_all(ends[0], got, SIZE), 0);
+    assert_memory_equal(got, sent, SIZE);
+    assert_int_equal(fd_read_all(ends[0], got, 1), -EPIPE);
+    fd_close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void test_an_early_end_is_an_error(void **state) {
+    int ends[2];
+    char got[4];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fd_write_all(ends[1], "abc", 3), 0);
+    fd_close(ends[1]);
+    assert_int_equal(fd_read_all(ends[0], got, 0), 0);
+    assert_int_equal(fd_read_all(ends[0], got, 4), -EPIPE);
+    fd_close(ends[0]);
+    assert_int_equal(fd_read_all(-1, got, 1), -EBADF);
+    assert_int_equal(fd_write_all(-1, "a", 1), -EBADF);
+}
+
+static void test_nobody_reads(void **state) {
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    fd_close(ends[0]);
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(fd_write_all(ends[1], "a", 1), -EPIPE);
+    signal(SIGPIPE, SIG_DFL);
+    fd_close(ends[1]);
+}
+
+static void test_small_files(void **state) {
+    char folder[] = "/tmp/px-test-XXXXXX", text[8];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    int dir = open(folder, O_RDONLY | O_DIRECTORY);
+    /* It writes to what the kernel made, it makes nothing itself. */
+    assert_int_equal(fd_write_file(dir, "file", "x"), -ENOENT);
+    assert_int_equal(fd_read_file(dir, "file", text, sizeof text), -ENOENT);
+    fd_close(openat(dir, "file", O_CREAT | O_WRONLY, 0600));
+    assert_int_equal(fd_read_file(dir, "file", text, sizeof text), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(fd_write_file(dir, "file", "1234567"), 0);
+    assert_int_equal(fd_read_file(dir, "file", text, sizeof text), 7);
+    assert_string_equal(text, "1234567");
+    assert_int_equal(fd_write_file(dir, "file", "12345678"), 0);
+    assert_int_equal(fd_read_file(dir, "file", text, sizeof text), 7); /* room for the NUL */
+    assert_string_equal(text, "1234567");
+    assert_int_equal(fd_read_file(dir, ".", text, sizeof text), -EISDIR);
+    unlinkat(dir, "file", 0);
+    fd_close(dir);
+    rmdir(folder);
+}
+
+static void test_install_lets_a_child_have_it(void **state) {
+    struct stat one, other;
+    (void)state;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int number = fcntl(fd, F_DUPFD_CLOEXEC, 100); /* a number that is free otherwise */
+    assert_int_equal(fcntl(number, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fd_install(number, number), 0);
+    assert_int_equal(fcntl(number, F_GETFD), 0);
+    int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(fd_install(zero, number), 0);
+    assert_int_equal(fcntl(number, F_GETFD), 0);
+    fstat(zero, &one);
+    fstat(number, &other);
+    assert_int_equal(one.st_rdev, other.st_rdev);
+    assert_int_equal(fcntl(zero, F_GETFD), FD_CLOEXEC); /* the first one stays as it was */
+    fd_close(number);
+    assert_int_equal(fd_install(number, number), -EBADF);
+    fd_close(zero);
+    fd_close(fd);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_close_unsets_and_keeps_errno),
+        cmocka_unit_test(test_steal_leaves_nothing_behind),
+        cmocka_unit_test(test_a_scope_closes_what_was_not_stolen),
+        cmocka_unit_test(test_large_transfers_are_whole),
+        cmocka_unit_test(test_an_early_end_is_an_error),
+        cmocka_unit_test(test_nobody_reads),
+        cmocka_unit_test(test_small_files),
+        cmocka_unit_test(test_install_lets_a_child_have_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+"""server/json against Python's json over texts that are generated, and then spoilt.
+
+Python is asked strictly, and told to forget three liberties of its own, the known differences:
+- it takes NaN, Infinity and -Infinity: parse_constant raises here;
+- it detects UTF-16, UTF-32 and a byte order mark in bytes: the bytes are decoded as UTF-8 here;
+- it refuses integers of more than 4300 digits, and recursion of its own measure: integers are kept as
+  text here, and no text is nested deeply enough to meet the other.
+A nesting limit it does not have, and server/json reads no further than the first bracket beyond its own.
+So Python is asked whether all before that bracket was in order.
+"""
+import json
+import os
+import random
+import re
+import struct
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOL = os.path.join(os.environ.get("BUILD") or os.path.join(ROOT, "build"), "tests", "unit", "json_tool")
+DEPTH = 4
+CLOSING = {ord("["): ord("]"), ord("{"): ord("}")}
+STRINGS = [
+    b"", b"a", b"key", b"\xc3\xa9", b"\xe4\xb8\x96", b"\xf0\x9f\x98\x80", b"\xed\x9f\xbf", b"\xf4\x8f\xbf\xbf", b"\x7f",
+    b"\\n", b"\\\"", b"\\\\", b"\\/", b"\\u0000", b"\\ud800", b"\\udFff", b"\\uD83D\\uDE00", b"{", b"]", b",", b":",
+]
+NUMBERS = [
+    b"0", b"-0", b"1", b"-12", b"1.5", b"0.0e0", b"1E+400", b"-1e-400", b"2e5", b"9" * 40, b"1" * 5000, b"1." + b"3" * 50,
+]
+SCRAPS = [
+    b"", b" ", b"\t", b"\n", b"\r", b"\x00", b"\x0b", b"\x0c", b"\x1f", b"\xa0", b"\xc2\xa0", b"\xef\xbb\xbf", b"\xe2\x80\xa8",
+    b"\"", b"'", b"\\", b"\\x", b"\\u", b"\\u12", b"\\u00g0", b"\\U0041", b"{", b"}", b"[", b"]", b",", b":", b",,", b"-", b"+",
+    b".", b"e", b"E+", b"0", b"00", b"01", b"1_0", b"0x1", b"1f", b"NaN", b"Infinity", b"-Infinity", b"nan", b"true", b"tru",
+    b"True", b"null", b"nul", b"None", b"//", b"/**/", b"#", b"\xff", b"\xc0\x80", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
+    b"\xe0\x80\x80", b"\xf0\x8f\xbf\xbf", b"\xd9\xa1", b"\xef\xbc\x91",
+]
+
+
+def space(rng):
+    return b"".join(rng.choice([b"", b"", b"", b" ", b"\t", b"\n", b"\r"]) for _ in range(2))
+
+
+def string(rng):
+    return b'"' + b"".join(rng.choice(STRINGS) for _ in range(rng.randrange(4))) + b'"'
+
+
+def value(rng, levels):
+    kind = rng.randrange(8 if levels > 0 else 4)
+    if kind < 4:
+        return [string(rng), rng.choice(NUMBERS), rng.choice([b"true", b"false", b"null"]), rng.choice(NUMBERS)][kind]
+    items = [value(rng, levels - 1) for _ in range(rng.randrange(4))]
+    if kind < 6:
+        opening, closing = b"[", b"]"
+    else:
+        opening, closing = b"{", b"}"
+        items = [string(rng) + space(rng) + b":" + space(rng) + item for item in items]
+    inside = b",".join(space(rng) + item + space(rng) for item in items) or space(rng)
+    return opening + inside + closing
+
+
+def spoil(rng, text):
+    at = rng.randrange(len(text) + 1)
+    end = min(len(text), at + rng.choice([0, 1, 1, 2, 5]))
+    kind = rng.randrange(5)
+    if kind == 0:
+        return text[:at]
+    if kind == 1:
+        return text[:at] + text[end:]
+    if kind == 2:
+        return text[:at] + text[at:end] * 2 + text[end:]
+    if kind == 3:
+        return text[:at] + bytes([rng.randrange(256)]) + text[end:]
+    return text[:at] + rng.choice(SCRAPS) + text[end:]
+
+
+def texts(count, seed):
+    rng = random.Random(seed)
+    for _ in range(count):
+        text = space(rng) + value(rng, rng.randrange(DEPTH + 3)) + space(rng)
+        for _ in range(rng.choice([0, 1, 1, 2, 3])):
+            text = spoil(rng, text)
+        yield text
+
+
+def refuse(word):
+    raise ValueError(word)
+
+
+def python_takes(text):
+    try:
+        json.loads(text.decode("utf-8"), parse_constant=refuse, parse_int=str)
+    except ValueError:
+        return False
+    return True
+
+
+def too_deep(text):
+    """What stands before the first bracket beyond DEPTH, with a 0 in that bracket's place and all that is
+    open closed; None where no bracket is beyond."""
+    stack = []
+    for at, sign in enumerate(re.sub(rb'"(?:[^"\\]|\\.)*"', lambda match: b" " * len(match[0]), text, flags=re.S)):
+        if sign in CLOSING:
+            if len(stack) == DEPTH:
+                return text[:at] + b" 0" + bytes(reversed(stack))
+            stack.append(CLOSING[sign])
+        elif stack and sign == stack[-1]:
+            stack.pop()
+    return None
+
+
+def expected(text):
+    short = too_deep(text)
+    if short is not None:
+        return "deep" if python_takes(short) else "invalid"
+    return "ok" if python_takes(text) else "invalid"
+
+
+def ask(sample):
+    stream = b"".join(struct.pack("=I", len(text)) + text for text in sample)
+    result = subprocess.run([TOOL, str(DEPTH)], input=stream, stdout=subprocess.PIPE, check=True, timeout=60)
+    return result.stdout.decode().split()
+
+
+def compare(sample):
+    answers = ask(sample)
+    assert len(answers) == len(sample)
+    wrong = [(text, answer) for text, answer in zip(sample, answers) if answer != expected(text)]
+    assert not wrong, wrong[:5]
+    return answers
+
+
+def test_generated_and_spoilt_texts():
+    answers = compare(list(texts(12000, seed=20)))
+    # A generator that makes only one kind would agree on anything.
+    for word in ("ok", "invalid", "deep"):
+        assert answers.count(word) > 100, (word, answers.count(word))
+
+
+def test_every_scrap_in_every_place():
+    compare([text[:at] + scrap + text[at:]
+             for text in (b'{"a": [1, {"b\\n": -2.5e3}], "c": null}', b'[[], {}, "\xc3\xa9", true]')
+             for at in range(len(text) + 1) for scrap in SCRAPS])
+
+
+def test_every_text_of_three_signs():
+    signs = [bytes([sign]) for sign in b'[]{},:"01-.eE+\\n \x00\xc3']
+    compare([a + b + c for a in signs + [b""] for b in signs + [b""] for c in signs])
