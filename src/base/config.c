@@ -30,7 +30,7 @@ const struct option_spec config_options[] = {
            "seconds without a byte after which a connection is closed"),
 
     AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs", 1, 128, "scripts that run at once"),
-    AUTOMATIC(crew, "crew", "PYTHON_EXECUTOR_CREW", "2 x workers", 1, 128,
+    AUTOMATIC(crew, "crew", "PYTHON_EXECUTOR_CREW", "4 x CPUs", 1, 128,
               "idle workers kept ready, each forked, confined and warmed up"),
     NUMBER(queue, "queue", "PYTHON_EXECUTOR_QUEUE", 128, 0, 100000,
            "runs that may wait for a worker; beyond it the answer is 503"),
