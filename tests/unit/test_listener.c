@@ -1,0 +1,120 @@
+/* cli/listener: a socket that listens where it was told to, or words that say what to do about it. */
+#include "unit.h"
+
+#include "base/fd.h"
+#include "cli/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int open_at(const char *host, uint64_t port, char url[128], struct failure *failure) {
+    *failure = (struct failure){0};
+    return listener_open(host, port, url, 128, failure);
+}
+
+static unsigned port_of(const char *url) {
+    return (unsigned)strtoul(strrchr(url, ':') + 1, NULL, 10);
+}
+
+static void test_the_url_leads_to_it(void **state) {
+    struct failure failure;
+    char url[128], expected[128];
+    (void)state;
+    cleanup_fd int fd = open_at("127.0.0.1", 0, url, &failure);
+    assert_true(fd >= 0);
+    snprintf(expected, sizeof expected, "http://127.0.0.1:%u", port_of(url));
+    assert_string_equal(url, expected);
+    assert_int_not_equal(port_of(url), 0);
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port_of(url)),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    cleanup_fd int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (const struct sockaddr *)&address, sizeof address), 0);
+    cleanup_fd int accepted = accept(fd, NULL, NULL);
+    assert_true(accepted >= 0);
+}
+
+/* The manager must never wait in it, and a child gets it at a number of its own. */
+static void test_its_flags(void **state) {
+    struct failure failure;
+    char url[128];
+    (void)state;
+    cleanup_fd int fd = open_at("127.0.0.1", 0, url, &failure);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    assert_int_equal(accept(fd, NULL, NULL), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void test_ipv6_in_brackets(void **state) {
+    struct failure failure;
+    char url[128];
+    (void)state;
+    cleanup_fd int fd = open_at("::1", 0, url, &failure);
+    if (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT) {
+        print_message("# this machine has no IPv6\n");
+        skip();
+    }
+    assert_true(fd >= 0);
+    assert_memory_equal(url, "http://[::1]:", strlen("http://[::1]:"));
+}
+
+static void test_a_port_in_use_is_named(void **state) {
+    struct failure failure;
+    char url[128], port[16];
+    (void)state;
+    cleanup_fd int fd = open_at("127.0.0.1", 0, url, &failure);
+    assert_true(fd >= 0);
+    assert_int_equal(open_at("127.0.0.1", port_of(url), url, &failure), -EADDRINUSE);
+    assert_string_equal(failure.stage, "--port");
+    snprintf(port, sizeof port, "%u is in use", port_of(url));
+    assert_non_null(strstr(failure.text, port));
+}
+
+/* Right after a connection was closed by this side, which then holds its port in TIME_WAIT. */
+static void test_a_restart_need_not_wait(void **state) {
+    struct failure failure;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char url[128];
+    (void)state;
+    int fd = open_at("127.0.0.1", 0, url, &failure);
+    unsigned port = port_of(url);
+    address.sin_port = htons((uint16_t)port);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (const struct sockaddr *)&address, sizeof address), 0);
+    fd_close(accept(fd, NULL, NULL));
+    fd_close(client);
+    fd_close(fd);
+    cleanup_fd int again = open_at("127.0.0.1", port, url, &failure);
+    assert_true(again >= 0);
+}
+
+static void test_hosts_that_are_none(void **state) {
+    struct failure failure;
+    char url[128];
+    (void)state;
+    assert_int_equal(open_at("localhost", 0, url, &failure), -EINVAL); /* no name is looked up */
+    assert_string_equal(failure.stage, "--host");
+    assert_non_null(strstr(failure.text, "localhost is not a numeric address"));
+    assert_int_equal(open_at("", 0, url, &failure), -EINVAL);
+    assert_int_equal(open_at("192.0.2.1", 0, url, &failure), -EADDRNOTAVAIL); /* RFC 5737: nobody's */
+    assert_string_equal(failure.stage, "--host");
+    assert_non_null(strstr(failure.text, "192.0.2.1 is no address of this machine"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_url_leads_to_it),
+        cmocka_unit_test(test_its_flags),
+        cmocka_unit_test(test_ipv6_in_brackets),
+        cmocka_unit_test(test_a_port_in_use_is_named),
+        cmocka_unit_test(test_a_restart_need_not_wait),
+        cmocka_unit_test(test_hosts_that_are_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
