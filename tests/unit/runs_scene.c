@@ -1,0 +1,161 @@
+/* The server's side of test_runs.c and test_pool.c: see runs_scene.h. */
+#include "runs_scene.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+
+static size_t count_descriptors(void) {
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+void runs_scene_begin(struct runs_scene *scene, uint64_t workers, uint64_t queue) {
+    /* The first loop of a process opens what all of them share, and leaves it open. */
+    assert_int_equal(uv_loop_init(&scene->loop), 0);
+    assert_int_equal(uv_loop_close(&scene->loop), 0);
+    *scene = (struct runs_scene){.zygotes = {-1, -1}, .descriptors = count_descriptors()};
+    config_init(&scene->config);
+    scene->config.workers = workers;
+    scene->config.queue = queue;
+    assert_int_equal(uv_loop_init(&scene->loop), 0);
+    assert_int_equal(runs_init(&scene->runs, &scene->loop, &scene->config), 0);
+}
+
+void runs_scene_end(struct runs_scene *scene) {
+    for (size_t i = 0; i < RUNS_SCENE_ZYGOTES; i++)
+        scene->zygotes[i] = fd_close(scene->zygotes[i]);
+    runs_scene_turn(scene);
+    assert_int_equal(scene->finished, scene->submitted);
+    for (size_t i = 0; i < scene->submitted; i++) {
+        assert_int_equal(scene->jobs[i]->references, 1);
+        job_unref(scene->jobs[i]);
+    }
+    uv_close((uv_handle_t *)&scene->runs.expiry, NULL);
+    runs_scene_turn(scene);
+    assert_int_equal(uv_loop_close(&scene->loop), 0);
+    assert_int_equal(count_descriptors(), scene->descriptors);
+}
+
+void runs_scene_turn(struct runs_scene *scene) {
+    for (int i = 0; i < 8; i++)
+        uv_run(&scene->loop, UV_RUN_NOWAIT);
+}
+
+void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote) {
+    int ends[2];
+    assert_int_equal(message_pair(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    scene->zygotes[zygote] = ends[1];
+    assert_int_equal(pool_add(&scene->runs.pool, ends[0]), 0);
+}
+
+static void finished(struct job *job) {
+    struct runs_scene *scene = job->owner;
+    assert_int_equal(job->stage, JOB_FINISHED);
+    scene->finished++;
+}
+
+static int submit(struct runs_scene *scene, const char *script, size_t size, bool wants_details, struct job **ret_job) {
+    struct job *job = job_new(&scene->config, script, size, wants_details);
+    assert_non_null(job);
+    job->finished = finished;
+    job->owner = scene;
+    int r = runs_submit(&scene->runs, job);
+    if (r == 0)
+        *ret_job = job;
+    else
+        job_unref(job);
+    return r;
+}
+
+static struct job *admitted(struct runs_scene *scene, const char *script, size_t size, bool wants_details) {
+    struct job *job = NULL;
+    assert_true(scene->submitted < RUNS_SCENE_JOBS);
+    assert_int_equal(submit(scene, script, size, wants_details, &job), 0);
+    scene->jobs[scene->submitted++] = job;
+    return job;
+}
+
+struct job *runs_scene_submit(struct runs_scene *scene, bool wants_details) {
+    return admitted(scene, "script", strlen("script"), wants_details);
+}
+
+struct job *runs_scene_submit_script(struct runs_scene *scene, const char *script, size_t size) {
+    return admitted(scene, script, size, false);
+}
+
+int runs_scene_try(struct runs_scene *scene) {
+    struct job *job = NULL;
+    return submit(scene, "", 0, false, &job);
+}
+
+void runs_scene_take_unread(struct runs_scene *scene, size_t zygote, const struct job *job,
+                            struct runs_worker *ret_worker) {
+    struct message message;
+    runs_scene_turn(scene);
+    assert_int_equal(message_receive(scene->zygotes[zygote], &message, ret_worker->fds), 1);
+    assert_int_equal(message.kind, MESSAGE_RUN);
+    assert_int_equal(message.job, job->number);
+    assert_true(ret_worker->fds[MESSAGE_MAX_FDS - 1] >= 0);
+    ret_worker->order = message.run;
+}
+
+void runs_scene_take(struct runs_scene *scene, size_t zygote, const struct job *job, struct runs_worker *ret_worker) {
+    struct frame_reader reader;
+    runs_scene_take_unread(scene, zygote, job, ret_worker);
+    frame_reader_init(&reader, 4096);
+    assert_int_equal(frame_read(&reader, ret_worker->fds[0]), 1);
+    assert_int_equal(reader.header.kind, FRAME_JOB);
+    assert_int_equal(reader.payload.len, sizeof(struct job_order) + strlen("script"));
+    frame_reader_done(&reader);
+}
+
+void runs_scene_close_worker(struct runs_worker *worker) {
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        worker->fds[i] = fd_close(worker->fds[i]);
+}
+
+int runs_scene_hear(struct runs_scene *scene, size_t zygote, const struct job *job) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    int r = message_receive(scene->zygotes[zygote], &message, fds);
+    if (r == -EAGAIN)
+        return 0;
+    assert_int_equal(r, 1);
+    assert_int_equal(fds[0], -1);
+    assert_non_null(job);
+    assert_int_equal(message.job, job->number);
+    return (int)message.kind;
+}
+
+void runs_scene_print(int fd, const char *text) {
+    assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
+}
+
+void runs_scene_answer(const struct runs_worker *worker, enum frame_kind kind, const char *payload) {
+    const struct iovec part = {(void *)payload, strlen(payload)};
+    assert_int_equal(frame_write(worker->fds[0], kind, &part, 1), 0);
+}
+
+void runs_scene_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending) {
+    const struct message message = {.kind = MESSAGE_VERDICT, .job = job->number, .verdict = {.ending = ending}};
+    assert_int_equal(message_send(scene->zygotes[zygote], &message, NULL, 0), 0);
+    runs_scene_turn(scene);
+}
+
+void runs_scene_assert_finished(const struct runs_scene *scene, const struct job *job, enum outcome outcome) {
+    size_t finished_jobs = 0;
+    for (size_t i = 0; i < scene->submitted; i++)
+        finished_jobs += scene->jobs[i]->stage == JOB_FINISHED;
+    assert_int_equal(scene->finished, finished_jobs);
+    assert_int_equal(job->stage, JOB_FINISHED);
+    assert_string_equal(outcome_name(job->outcome), outcome_name(outcome));
+    for (size_t i = 0; i < WATCH_CLIENT; i++)
+        assert_int_equal(job->fds[i], -1);
+}
