@@ -1,4 +1,4 @@
-/* A server's event loop without HTTP, for test_runs.c and test_pool.c, which play its zygotes and workers. */
+/* A server's event loop without HTTP, for the tests of runs, pool and api, which play its zygotes and workers. */
 #ifndef PX_TESTS_RUNS_SCENE_H
 #define PX_TESTS_RUNS_SCENE_H
 

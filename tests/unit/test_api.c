@@ -1,0 +1,144 @@
+/* server/api: which request means what, without HTTP. */
+#include "runs_scene.h"
+
+#include "server/api.h"
+
+#include <stdlib.h>
+
+static void assert_body(struct response *response, unsigned status, const char *body) {
+    assert_int_equal(response->status, status);
+    assert_int_equal(response->size, strlen(body));
+    assert_memory_equal(response->body, body, response->size);
+    assert_null(response->outcome); /* nothing ran */
+    free(response->body);
+}
+
+static void test_routes(void **state) {
+    static const char *const wrong[] = {"GET", "HEAD", "PUT", "DELETE", "PATCH", "post", ""};
+    static const char *const nowhere[] = {"/", "", "/execute/", "/execute2", "/Execute", "//execute", "/execut"};
+    struct response response = {0};
+    (void)state;
+    assert_int_equal(api_route("POST", "/execute", &response), 0);
+    assert_int_equal(response.status, 0); /* untouched */
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(api_route(wrong[i], "/execute", &response), 1);
+        assert_string_equal(response.allow, "POST, OPTIONS");
+        assert_body(&response, 405, "{\"error\": \"Method not allowed, use POST.\"}");
+    }
+    for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
+        assert_int_equal(api_route("POST", nowhere[i], &response), 1);
+        assert_null(response.allow);
+        assert_body(&response, 404, "{\"error\": \"Not found, the service is at POST /execute.\"}");
+    }
+}
+
+static void test_options_have_no_body(void **state) {
+    struct response response = {0};
+    (void)state;
+    assert_int_equal(api_route("OPTIONS", "/execute", &response), 1);
+    assert_int_equal(response.status, 204);
+    assert_null(response.body);
+    assert_int_equal(response.size, 0);
+    assert_string_equal(response.allow, "POST, OPTIONS");
+}
+
+static void test_a_body_that_is_too_large(void **state) {
+    struct runs_scene scene;
+    struct response response;
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    scene.config.body_kb = 3;
+    struct api api = {&scene.config, &scene.runs};
+    assert_int_equal(api_refuse_body(&api, &response), 0);
+    assert_body(&response, 413, "{\"error\": \"Body is too large, the limit is 3072 bytes.\"}");
+    runs_scene_end(&scene);
+}
+
+static void finished(struct job *job) {
+    ++*(unsigned *)job->owner;
+}
+
+static int execute(struct api *api, const char *body, unsigned *count, struct job **job, struct response *response) {
+    *response = (struct response){0};
+    return api_execute(api, body, strlen(body), finished, count, job, response);
+}
+
+static void test_what_is_refused_never_becomes_a_job(void **state) {
+    struct runs_scene scene;
+    struct response response;
+    struct job *job = NULL;
+    unsigned count = 0;
+    (void)state;
+    runs_scene_begin(&scene, 1, 0);
+    scene.config.wall_ms = 5000;
+    struct api api = {&scene.config, &scene.runs};
+    assert_int_equal(execute(&api, "{}", &count, &job, &response), 1);
+    assert_body(&response, 400, "{\"error\": \"Invalid input: the key 'script' is missing.\"}");
+    assert_int_equal(execute(&api, "{\"script\": \"\"}", &count, &job, &response), 1);
+    assert_int_equal(response.retry_after, 5);
+    assert_body(&response, 503, "{\"error\": \"Too busy, the queue is full.\"}");
+    runs_drain(&scene.runs);
+    assert_int_equal(execute(&api, "{\"script\": \"\"}", &count, &job, &response), 1);
+    assert_int_equal(response.retry_after, 5);
+    assert_body(&response, 503, "{\"error\": \"Shutting down.\"}");
+    assert_null(job);
+    assert_int_equal(count, 0);
+    runs_scene_end(&scene);
+}
+
+static void test_a_job_that_no_worker_was_free_for(void **state) {
+    struct runs_scene scene;
+    struct response response;
+    struct job *job = NULL;
+    unsigned count = 0;
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    scene.config.queue_ms = 1;
+    struct api api = {&scene.config, &scene.runs};
+    assert_int_equal(execute(&api, "{\"script\": \"\"}", &count, &job, &response), 0);
+    assert_non_null(job);
+    while (count == 0)
+        uv_run(&scene.loop, UV_RUN_ONCE);
+    assert_int_equal(api_finish(&api, job, &response), 0);
+    assert_true(response.retry_after > 0);
+    assert_body(&response, 503, "{\"error\": \"Too busy, no worker was free in time.\"}");
+    job_unref(job);
+    assert_int_equal(count, 1);
+    runs_scene_end(&scene);
+}
+
+static void test_a_job_that_ran(void **state) {
+    struct runs_scene scene;
+    struct runs_worker worker;
+    struct response response;
+    struct job *job = NULL;
+    unsigned count = 0;
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    runs_scene_add_zygote(&scene, 0);
+    struct api api = {&scene.config, &scene.runs};
+    assert_int_equal(execute(&api, "{\"script\": \"script\"}", &count, &job, &response), 0);
+    runs_scene_take(&scene, 0, job, &worker);
+    runs_scene_answer(&worker, FRAME_RESULT, "[]");
+    runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
+    assert_int_equal(count, 1);
+    assert_int_equal(api_finish(&api, job, &response), 0);
+    assert_string_equal(response.outcome, "ok");
+    response.outcome = NULL;
+    assert_body(&response, 200, "{\"result\": [], \"stdout\": \"\"}");
+    job_unref(job);
+    runs_scene_close_worker(&worker);
+    runs_scene_end(&scene);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_options_have_no_body),
+        cmocka_unit_test(test_a_body_that_is_too_large),
+        cmocka_unit_test(test_what_is_refused_never_becomes_a_job),
+        cmocka_unit_test(test_a_job_that_no_worker_was_free_for),
+        cmocka_unit_test(test_a_job_that_ran),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
