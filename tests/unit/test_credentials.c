@@ -45,6 +45,7 @@ static void see_ids(void) {
 
 static void test_every_id_is_the_new_one(void **state) {
     (void)state;
+    need_root("changes its user and groups");
     in_child(see_ids);
 }
 
@@ -59,6 +60,7 @@ static void see_capabilities(void) {
 
 static void test_no_capability_is_left(void **state) {
     (void)state;
+    need_root("changes its user and groups");
     in_child(see_capabilities);
 }
 
@@ -76,6 +78,7 @@ static void keep_what_can_be_kept(void) {
 
 static void test_kept_and_ambient_ones_go_as_well(void **state) {
     (void)state;
+    need_root("changes its user and groups");
     in_child(keep_what_can_be_kept);
 }
 
@@ -92,6 +95,7 @@ static void try_the_way_back(void) {
 
 static void test_there_is_no_way_back(void **state) {
     (void)state;
+    need_root("changes its user and groups");
     in_child(try_the_way_back);
 }
 
@@ -104,6 +108,7 @@ static void see_that_no_one_can_look_in(void) {
 
 static void test_it_is_not_dumpable(void **state) {
     (void)state;
+    need_root("changes its user and groups");
     in_child(see_that_no_one_can_look_in);
 }
 
@@ -119,6 +124,7 @@ static void enter_without_privileges(void) {
 
 static void test_it_fails_closed_without_privileges(void **state) {
     (void)state;
+    need_root("changes its user and groups");
     in_child(enter_without_privileges);
 }
 

@@ -66,6 +66,7 @@ static void try_to_raise(void) {
 
 static void test_none_can_be_raised(void **state) {
     (void)state;
+    need_root("becomes another user");
     in_child(try_to_raise);
 }
 
@@ -100,6 +101,7 @@ static void start_too_many_threads(void) {
 
 static void test_threads_are_bounded(void **state) {
     (void)state;
+    need_root("becomes another user");
     in_child(start_too_many_threads);
 }
 
@@ -173,6 +175,7 @@ static void want_more_than_there_is(void) {
 
 static void test_a_refusal_names_the_limit(void **state) {
     (void)state;
+    need_root("becomes another user");
     in_child(want_more_than_there_is);
 }
 
@@ -185,6 +188,7 @@ static void want_more_for_a_job(void) {
 
 static void test_a_refusal_for_a_job(void **state) {
     (void)state;
+    need_root("becomes another user");
     in_child(want_more_for_a_job);
 }
 

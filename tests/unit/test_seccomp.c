@@ -239,6 +239,7 @@ static int enter_without_no_new_privs(void) {
 static void test_it_needs_no_new_privs(void **state) {
     int status;
     (void)state;
+    need_root("becomes another user");
     pid_t child = fork();
     if (child == 0)
         _exit(enter_without_no_new_privs());
