@@ -102,6 +102,23 @@ static void test_variables_take_and_refuse_the_same(void **state) {
     }
 }
 
+/* Each of several counts, not the first alone. */
+static void test_several_variables(void **state) {
+    struct config config;
+    (void)state;
+    config_init(&config);
+    setenv("PORT", "1000", 1);
+    setenv("PYTHON_EXECUTOR_WALL_MS", "7", 1);
+    setenv("PYTHON_EXECUTOR_LOG", "debug", 1);
+    assert_int_equal(config_from_environment(&config, NULL), 0);
+    assert_int_equal(config.port, 1000);
+    assert_int_equal(config.wall_ms, 7);
+    assert_string_equal(config.log, "debug");
+    unsetenv("PORT");
+    unsetenv("PYTHON_EXECUTOR_WALL_MS");
+    unsetenv("PYTHON_EXECUTOR_LOG");
+}
+
 static void test_an_empty_variable_is_none(void **state) {
     struct config config, before;
     (void)state;
@@ -306,8 +323,19 @@ static void test_help_names_every_option(void **state) {
         char flag[64];
         snprintf(flag, sizeof flag, "  --%s ", config_options[i].name);
         assert_non_null(strstr(text, flag));
+        const char *about = strstr(text, flag);
         assert_non_null(strstr(text, config_options[i].environment));
+        assert_true(strstr(about, config_options[i].help) == about + strlen("  --") + 15);
+        if (config_options[i].kind == OPTION_NUMBER) {
+            char range[64];
+            snprintf(range, sizeof range, "; %llu to %llu; %s\n", (unsigned long long)config_options[i].min,
+                     (unsigned long long)config_options[i].max, config_options[i].environment);
+            assert_non_null(strstr(about, range));
+        }
     }
+    assert_non_null(strstr(text, " default 8080; 0 to 65535; PORT\n"));
+    assert_non_null(strstr(text, " default 2 x CPUs; 1 to 128; "));
+    assert_non_null(strstr(text, " default numpy,pandas; PYTHON_EXECUTOR_PRELOAD\n"));
     free(text);
 }
 
@@ -337,7 +365,7 @@ int main(void) {
         cmocka_unit_test(test_an_empty_variable_is_none), cmocka_unit_test(test_both_forms_of_a_flag),
         cmocka_unit_test(test_the_table_agrees_with_itself), cmocka_unit_test(test_the_length_of_a_text),
         cmocka_unit_test(test_children_get_every_option), cmocka_unit_test(test_room_for_the_options_of_a_child),
-        cmocka_unit_test(test_help_names_every_option),
+        cmocka_unit_test(test_help_names_every_option),   cmocka_unit_test(test_several_variables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

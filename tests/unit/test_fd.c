@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,18 @@ static void test_close_unsets_and_keeps_errno(void **state) {
     assert_int_equal(errno, EXDEV);
     assert_int_equal(fcntl(ends[0], F_GETFD), -1);
     fd_close(ends[1]);
+}
+
+/* Descriptor 0 is one like any other. */
+static void test_close_takes_zero_too(void **state) {
+    (void)state;
+    int kept = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
+    fd_close(open("/dev/null", O_RDONLY | O_CLOEXEC)); /* whatever is on 0 by now, it is open */
+    assert_int_equal(dup2(kept < 0 ? STDOUT_FILENO : kept, STDIN_FILENO), 0);
+    assert_int_equal(fd_close(STDIN_FILENO), -1);
+    assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+    assert_int_equal(dup2(kept < 0 ? STDOUT_FILENO : kept, STDIN_FILENO), 0);
+    fd_close(kept);
 }
 
 static void test_steal_leaves_nothing_behind(void **state) {
@@ -66,6 +79,50 @@ static void test_large_transfers_are_whole(void **state) {
     fd_close(ends[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+}
+
+static void interrupt(int number) {
+    (void)number;
+}
+
+/* A signal every millisecond on both sides, neither of which is restarted by the kernel. */
+static void interrupt_often(void) {
+    const struct sigaction action = {.sa_handler = interrupt};
+    const struct itimerval often = {{0, 1000}, {0, 1000}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+}
+
+static void test_signals_interrupt_nothing(void **state) {
+    enum { SIZE = 200000, PIECE = 20000 };
+    static char sent[SIZE], got[SIZE];
+    const struct itimerval never = {{0, 0}, {0, 0}};
+    int ends[2], status;
+    (void)state;
+    for (size_t i = 0; i < SIZE; i++)
+        sent[i] = (char)(i * 7 / 5);
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        interrupt_often();
+        for (size_t done = 0; done < SIZE; done += PIECE) {
+            usleep(3000);
+            if (fd_write_all(ends[1], sent + done, PIECE) < 0)
+                _exit(1);
+        }
+        _exit(fd_write_all(ends[1], sent, SIZE) == 0 ? 0 : 2); /* now the reader is the slow one */
+    }
+    interrupt_often();
+    assert_int_equal(fd_read_all(ends[0], got, SIZE), 0);
+    assert_memory_equal(got, sent, SIZE);
+    usleep(5000);
+    assert_int_equal(fd_read_all(ends[0], got, SIZE), 0);
+    setitimer(ITIMER_REAL, &never, NULL);
+    assert_memory_equal(got, sent, SIZE);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fd_close(ends[0]);
+    fd_close(ends[1]);
 }
 
 static void test_an_early_end_is_an_error(void **state) {
@@ -140,6 +197,8 @@ static void test_install_lets_a_child_have_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close_unsets_and_keeps_errno),
+        cmocka_unit_test(test_close_takes_zero_too),
+        cmocka_unit_test(test_signals_interrupt_nothing),
         cmocka_unit_test(test_steal_leaves_nothing_behind),
         cmocka_unit_test(test_a_scope_closes_what_was_not_stolen),
         cmocka_unit_test(test_large_transfers_are_whole),

@@ -8,8 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct channel {
@@ -209,6 +212,42 @@ static void test_a_large_frame(void **state) {
     close_channel(&channel);
 }
 
+static void interrupt(int number) {
+    (void)number;
+}
+
+/* A writer whose writev(2) is cut short, also within the header and between the parts. */
+static void test_a_writer_that_is_interrupted(void **state) {
+    enum { SIZE = 1000000 };
+    static char payload[SIZE];
+    const struct sigaction action = {.sa_handler = interrupt};
+    const struct itimerval often = {{0, 500}, {0, 500}};
+    const struct timespec moment = {.tv_nsec = 1000000};
+    struct channel channel;
+    int r = 0, status;
+    (void)state;
+    for (size_t i = 0; i < SIZE; i++)
+        payload[i] = (char)(i * 11 / 7);
+    open_channel(&channel, SIZE);
+    pid_t child = fork();
+    if (child == 0) {
+        const struct iovec parts[] = {{payload, 10}, {payload + 10, SIZE - 20}, {payload + SIZE - 10, 10}};
+        sigaction(SIGALRM, &action, NULL);
+        setitimer(ITIMER_REAL, &often, NULL);
+        _exit(frame_write(channel.theirs, FRAME_RESULT, parts, 3) == 0 ? 0 : 1);
+    }
+    channel.theirs = fd_close(channel.theirs);
+    while (r == 0) {
+        nanosleep(&moment, NULL); /* so that the socket is full when a signal comes */
+        r = frame_read(&channel.reader, channel.ours);
+    }
+    assert_int_equal(r, 1);
+    assert_memory_equal(channel.reader.payload.data, payload, SIZE);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close_channel(&channel);
+}
+
 /* A length has 32 bits; what does not fit must not be written shorter. The addresses are never read. */
 static void test_too_much_to_write(void **state) {
     struct channel channel;
@@ -235,6 +274,7 @@ int main(void) {
         cmocka_unit_test(test_an_end_at_every_byte),
         cmocka_unit_test(test_an_empty_payload),
         cmocka_unit_test(test_a_large_frame),
+        cmocka_unit_test(test_a_writer_that_is_interrupted),
         cmocka_unit_test(test_too_much_to_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

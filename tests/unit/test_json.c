@@ -67,6 +67,15 @@ static void test_invalid_texts(void **state) {
 }
 
 /* Every beginning of a valid text is invalid, unless it is a whole number. */
+static void test_success_says_nothing(void **state) {
+    struct json_error error = {99, "untouched"};
+    (void)state;
+    assert_int_equal(json_check("[1]", 3, 64, &error), 0);
+    assert_int_equal(json_members("{}", 2, 64, NULL, NULL, &error), 0);
+    assert_int_equal(error.offset, 99);
+    assert_string_equal(error.reason, "untouched");
+}
+
 static void test_cut_texts(void **state) {
     static const char text[] = "{\"a\": [1.5e3, \"\\u00e9\xc3\xa9\", {\"b\": null}], \"c\": true}";
     (void)state;
@@ -235,6 +244,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid_texts),
         cmocka_unit_test(test_invalid_texts),
+        cmocka_unit_test(test_success_says_nothing),
         cmocka_unit_test(test_cut_texts),
         cmocka_unit_test(test_every_byte_in_three_places),
         cmocka_unit_test(test_hexadecimal_digits_in_every_place),

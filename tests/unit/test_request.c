@@ -123,7 +123,9 @@ static void test_the_order_and_the_limits(void **state) {
     assert_int_equal(job->limits.memory_bytes, 100u << 20);
     assert_int_equal(job->out.kept.max, 5u << 10);
     assert_int_equal(job->err.kept.max, 6u << 10);
-    assert_true(job->answer.payload.max >= order.result_bytes);
+    assert_int_equal(job->answer.payload.max, order.result_bytes + (1u << 20)); /* for the text of an error */
+    for (size_t i = 0; i < WATCH_CLIENT; i++)
+        assert_int_equal(job->fds[i], -1);
     job_unref(job);
     config_init(&config);
 }
