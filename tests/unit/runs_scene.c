@@ -143,9 +143,13 @@ void runs_scene_answer(const struct runs_worker *worker, enum frame_kind kind, c
     assert_int_equal(frame_write(worker->fds[0], kind, &part, 1), 0);
 }
 
-void runs_scene_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending) {
+void runs_scene_send_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending) {
     const struct message message = {.kind = MESSAGE_VERDICT, .job = job->number, .verdict = {.ending = ending}};
     assert_int_equal(message_send(scene->zygotes[zygote], &message, NULL, 0), 0);
+}
+
+void runs_scene_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending) {
+    runs_scene_send_verdict(scene, zygote, job, ending);
     runs_scene_turn(scene);
 }
 

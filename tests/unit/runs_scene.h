@@ -58,6 +58,9 @@ int runs_scene_hear(struct runs_scene *scene, size_t zygote, const struct job *j
 
 void runs_scene_print(int fd, const char *text);
 void runs_scene_answer(const struct runs_worker *worker, enum frame_kind kind, const char *payload);
+
+/* The zygote's verdict; the server hears it with the next turn, or at once. */
+void runs_scene_send_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending);
 void runs_scene_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending);
 
 /* Finished exactly once, and so. */

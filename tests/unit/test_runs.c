@@ -58,11 +58,15 @@ static void test_the_verdict_ends_it_with_everything_still_open(void **state) {
     runs_scene_add_zygote(&scene, 0);
     struct job *job = runs_scene_submit(&scene, false);
     runs_scene_take(&scene, 0, job, &worker);
+    /* First, so that it is what the loop hears first. */
+    runs_scene_send_verdict(&scene, 0, job, ENDING_EXIT);
     runs_scene_answer(&worker, FRAME_RESULT, "2");
     runs_scene_print(worker.fds[1], "last words");
-    runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
+    runs_scene_print(worker.fds[2], "last error");
+    runs_scene_turn(&scene);
     runs_scene_assert_finished(&scene, job, OUTCOME_OK);
     assert_int_equal(job->out.total, strlen("last words"));
+    assert_int_equal(job->err.total, strlen("last error"));
     runs_scene_close_worker(&worker);
     runs_scene_end(&scene);
 }
