@@ -33,11 +33,7 @@ static int add_rule(scmp_filter_ctx context, const struct seccomp_rule *rule) {
         return 0;
     while (count < 3 && rule->conditions[count].mask != 0) {
         const struct seccomp_condition *condition = &rule->conditions[count];
-        if (condition->differs)
-            conditions[count++] = SCMP_CMP64(condition->index, SCMP_CMP_NE, condition->value);
-        else
-            conditions[count++] =
-                SCMP_CMP64(condition->index, SCMP_CMP_MASKED_EQ, condition->mask, condition->value);
+        conditions[count++] = SCMP_CMP64(condition->index, SCMP_CMP_MASKED_EQ, condition->mask, condition->value);
     }
     return seccomp_rule_add_array(context, action_of(rule->action), number, count, conditions);
 }

@@ -2,7 +2,6 @@
 #ifndef PX_SANDBOX_SECCOMP_TABLE_H
 #define PX_SANDBOX_SECCOMP_TABLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +22,6 @@ struct seccomp_condition {
     uint8_t index;
     uint64_t mask; /* 0: no condition */
     uint64_t value;
-    bool differs; /* the other way round; the whole argument is compared then */
 };
 
 struct seccomp_rule {
