@@ -211,6 +211,10 @@ static void test_sigkill_by_thread_ends_it_too(void **state) {
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     status = behind(kill_own_thread, &(long){SIGKILL});
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    status = behind(kill_own_thread, &(long){SIGKILL | 0x100000000}); /* the kernel looks at the low half */
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    status = behind(kill_own_thread, &(long){SIGTERM | 0x100000000});
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EPERM);
 }
 
 static int use_pair(const void *argument) {
