@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 
 static size_t count_descriptors(void) {
     size_t count = 0;
@@ -45,6 +46,12 @@ void runs_scene_end(struct runs_scene *scene) {
 void runs_scene_turn(struct runs_scene *scene) {
     for (int i = 0; i < 8; i++)
         uv_run(&scene->loop, UV_RUN_NOWAIT);
+}
+
+void runs_scene_assert_quiet(struct runs_scene *scene) {
+    struct pollfd ready = {.fd = uv_backend_fd(&scene->loop), .events = POLLIN};
+    runs_scene_turn(scene);
+    assert_int_equal(poll(&ready, 1, 0), 0);
 }
 
 void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote) {

@@ -38,6 +38,9 @@ void runs_scene_end(struct runs_scene *scene);
 /* Lets the loop do all it can do now. */
 void runs_scene_turn(struct runs_scene *scene);
 
+/* Nothing wakes the loop: a watch that is always ready would burn a CPU for as long as a job runs. */
+void runs_scene_assert_quiet(struct runs_scene *scene);
+
 void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote);
 
 /* A job that must be admitted. The scene holds a reference until its end. */

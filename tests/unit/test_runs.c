@@ -15,10 +15,11 @@ static void test_a_job_goes_out_and_its_answer_comes_back(void **state) {
     assert_int_equal(job->stage, JOB_RUNNING);
     runs_scene_take(&scene, 0, job, &worker);
     assert_int_equal(worker.order.wall_ms, scene.config.wall_ms);
+    runs_scene_assert_quiet(&scene);
     runs_scene_print(worker.fds[1], "out");
     runs_scene_print(worker.fds[2], "err");
     runs_scene_answer(&worker, FRAME_RESULT, "[1]");
-    runs_scene_turn(&scene);
+    runs_scene_assert_quiet(&scene);
     /* Nothing is finished by what a worker says. */
     assert_int_equal(job->stage, JOB_RUNNING);
     assert_int_equal(runs_scene_hear(&scene, 0, job), MESSAGE_ANSWERED);
@@ -80,7 +81,7 @@ static void test_an_end_without_a_verdict_is_none(void **state) {
     struct job *job = runs_scene_submit(&scene, false);
     runs_scene_take(&scene, 0, job, &worker);
     runs_scene_close_worker(&worker);
-    runs_scene_turn(&scene);
+    runs_scene_assert_quiet(&scene);
     assert_int_equal(job->stage, JOB_RUNNING);
     runs_scene_verdict(&scene, 0, job, ENDING_DEADLINE);
     runs_scene_assert_finished(&scene, job, OUTCOME_TIMEOUT);
@@ -97,7 +98,7 @@ static void test_what_is_written_behind_the_frame_is_not_read(void **state) {
     runs_scene_take(&scene, 0, job, &worker);
     runs_scene_answer(&worker, FRAME_NO_MAIN, "");
     runs_scene_answer(&worker, FRAME_RESULT, "1");
-    runs_scene_turn(&scene);
+    runs_scene_assert_quiet(&scene);
     runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
     runs_scene_assert_finished(&scene, job, OUTCOME_NO_MAIN);
     runs_scene_close_worker(&worker);
@@ -128,7 +129,7 @@ static void test_a_large_script(void **state) {
         uv_run(&scene.loop, UV_RUN_NOWAIT);
     }
     assert_memory_equal(got, script, SIZE);
-    runs_scene_turn(&scene);
+    runs_scene_assert_quiet(&scene);
     assert_null(job->order.data); /* a script is not kept longer than it takes to send it */
     runs_scene_answer(&worker, FRAME_RESULT, "3");
     runs_scene_turn(&scene);
