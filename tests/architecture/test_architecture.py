@@ -10,6 +10,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BUILD") or os.path.join(ROOT, "build")
 FILES = sorted(glob.glob(os.path.join(ROOT, "src", "*", "*.[ch]")))
+TESTS = sorted(glob.glob(os.path.join(ROOT, "tests", "unit", "*.[ch]")))
 ONLY_IN = {
     "Python.h": "zygote/python.c",
     "microhttpd.h": "server/http.c",
@@ -41,6 +42,21 @@ def allowed_edges():
 
 
 EDGES = allowed_edges()
+
+
+def test_the_page_names_the_folders_there_are():
+    page = text_of(os.path.join(ROOT, "docs", "ARCHITECTURE.md"))
+    section = re.search(r"## Folders\n(.*?)\n## ", page, re.S).group(1)
+    named = set(re.findall(r"^- .*", section, re.M))
+    assert {name for line in named for name in re.findall(r"^- `src/(\w+)`", line)} == set(EDGES)
+    for path in re.findall(r"`([\w/.]+)`(?=[,:])", "\n".join(named)):
+        assert os.path.exists(os.path.join(ROOT, path)), f"docs/ARCHITECTURE.md names {path}, which is not there"
+
+
+def test_no_file_lies_outside_the_layers():
+    found = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(ROOT, "src")) for name in names]
+    stray = set(found) - set(FILES) - {os.path.join(ROOT, "src", "meson.build")}
+    assert not stray, f"these are in no layer: {sorted(stray)}"
 
 
 def includes(path):
@@ -154,18 +170,18 @@ def test_functions_are_found_at_all():
     assert sum(len(list(functions(text_of(path)))) for path in FILES) > 100
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@pytest.mark.parametrize("path", FILES + TESTS, ids=name_of)
 def test_a_file_begins_with_a_comment(path):
     assert text_of(path).startswith("/* "), f"{name_of(path)}: say first what it is, and who runs it"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@pytest.mark.parametrize("path", FILES + TESTS, ids=name_of)
 def test_a_file_is_one_idea_of_readable_size(path):
     length = len(text_of(path).splitlines())
     assert length <= 500, f"{name_of(path)} has {length} lines, and 500 is the most"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.endswith(".c")], ids=name_of)
+@pytest.mark.parametrize("path", [path for path in FILES + TESTS if path.endswith(".c")], ids=name_of)
 def test_a_function_fits_a_screen(path):
     long = [f"{name_of(path)}:{begun} has {length}" for begun, length in functions(text_of(path)) if length > 60]
     assert not long, f"60 lines are the most: {long}"

@@ -127,15 +127,21 @@ static void test_other_messages_mean_nothing(void **state) {
     runs_scene_end(&scene);
 }
 
+/* Its other end may still read: the next job must not be given to it all the same. */
 static void test_a_broken_packet_ends_the_channel(void **state) {
     struct runs_scene scene;
     (void)state;
     runs_scene_begin(&scene, 1, 1);
     runs_scene_add_zygote(&scene, 0);
     struct job *job = runs_scene_submit(&scene, false);
+    struct job *next = runs_scene_submit(&scene, false);
     runs_scene_print(scene.zygotes[0], "rubbish");
     runs_scene_turn(&scene);
     runs_scene_assert_finished(&scene, job, OUTCOME_LOST);
+    assert_int_equal(next->stage, JOB_WAITING);
+    runs_scene_add_zygote(&scene, 1);
+    runs_scene_verdict(&scene, 1, next, ENDING_EXIT);
+    runs_scene_assert_finished(&scene, next, OUTCOME_EXITED);
     runs_scene_end(&scene);
 }
 
