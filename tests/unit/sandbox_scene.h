@@ -36,7 +36,7 @@ struct worker_view {
     int groups;
     struct rlimit limits[RLIM_NLIMITS];
     int raise_errno;
-    char root[256], dev[128], passwd[256], host_name[65], folder[64], tmp_at_first[256];
+    char root[256], dev[128], etc[128], passwd[256], hosts[256], host_name[65], folder[64], tmp_at_first[256];
     char visible[512];  /* of what must not be there */
     char writable[512]; /* outside /tmp */
     unsigned looked_at; /* files and folders, for that */

@@ -77,6 +77,8 @@ static void see_what_is_there(struct worker_view *view) {
         view->bind_flags = volume.f_flag;
     list("/", view->root, sizeof view->root);
     list("/dev", view->dev, sizeof view->dev);
+    list("/etc", view->etc, sizeof view->etc);
+    fd_read_file(AT_FDCWD, "/etc/hosts", view->hosts, sizeof view->hosts);
     fd_read_file(AT_FDCWD, "/etc/passwd", view->passwd, sizeof view->passwd);
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         if (lstat(never[i], &info) == 0)

@@ -311,6 +311,17 @@ static void test_room_for_the_options_of_a_child(void **state) {
         free(args[i]);
 }
 
+/* A zygote's list has two entries more, and a NULL at its end. */
+static void test_the_list_of_a_child_is_long_enough(void **state) {
+    struct config config;
+    char *args[CONFIG_ARGS] = {(char *)"program", (char *)"256", NULL};
+    (void)state;
+    config_init(&config);
+    assert_int_equal(config_to_args(&config, args, CONFIG_ARGS), 0);
+    for (size_t i = 2; args[i] != NULL; i++)
+        free(args[i]);
+}
+
 static void test_help_names_every_option(void **state) {
     char *text = NULL;
     size_t size;
@@ -366,6 +377,7 @@ int main(void) {
         cmocka_unit_test(test_the_table_agrees_with_itself), cmocka_unit_test(test_the_length_of_a_text),
         cmocka_unit_test(test_children_get_every_option), cmocka_unit_test(test_room_for_the_options_of_a_child),
         cmocka_unit_test(test_help_names_every_option),   cmocka_unit_test(test_several_variables),
+        cmocka_unit_test(test_the_list_of_a_child_is_long_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
