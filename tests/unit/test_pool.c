@@ -2,6 +2,7 @@
 #include "runs_scene.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 /* Recycling: the old zygote finishes what it has, and is let go with its last verdict. */
 static void test_a_fresh_zygote_takes_over(void **state) {
@@ -145,6 +146,21 @@ static void test_a_broken_packet_ends_the_channel(void **state) {
     runs_scene_end(&scene);
 }
 
+/* A file cannot be waited for; it is taken all the same, and nobody is let go for it. */
+static void test_a_channel_that_is_none(void **state) {
+    struct runs_scene scene;
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    runs_scene_add_zygote(&scene, 0);
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    assert_true(pool_add(&scene.runs.pool, file) < 0);
+    assert_int_equal(fcntl(file, F_GETFD), -1);
+    struct job *job = runs_scene_submit(&scene, false);
+    runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
+    runs_scene_assert_finished(&scene, job, OUTCOME_EXITED);
+    runs_scene_end(&scene);
+}
+
 /* A zygote that does not read stops nobody: jobs wait until it does or another comes. */
 static void test_a_zygote_that_does_not_read(void **state) {
     struct runs_scene scene;
@@ -178,6 +194,7 @@ int main(void) {
         cmocka_unit_test(test_a_verdict_of_another_is_none),
         cmocka_unit_test(test_other_messages_mean_nothing),
         cmocka_unit_test(test_a_broken_packet_ends_the_channel),
+        cmocka_unit_test(test_a_channel_that_is_none),
         cmocka_unit_test(test_a_zygote_that_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,25 @@ static void test_a_job_goes_out_and_its_answer_comes_back(void **state) {
     runs_scene_end(&scene);
 }
 
+/* What a script prints to must block, as anywhere else; what the server reads from must not. */
+static void test_which_ends_block(void **state) {
+    struct runs_scene scene;
+    struct runs_worker worker;
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    runs_scene_add_zygote(&scene, 0);
+    struct job *job = runs_scene_submit(&scene, false);
+    runs_scene_take(&scene, 0, job, &worker);
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++) {
+        assert_int_equal(fcntl(worker.fds[i], F_GETFL) & O_NONBLOCK, 0);
+        assert_int_equal(fcntl(job->fds[i], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+        assert_int_equal(fcntl(job->fds[i], F_GETFD), FD_CLOEXEC);
+    }
+    runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
+    runs_scene_close_worker(&worker);
+    runs_scene_end(&scene);
+}
+
 /* The exact figures come with the end of the process only. */
 static void test_details_wait_for_the_end(void **state) {
     struct runs_scene scene;
@@ -299,6 +318,7 @@ static void test_when_to_come_again(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_job_goes_out_and_its_answer_comes_back),
+        cmocka_unit_test(test_which_ends_block),
         cmocka_unit_test(test_details_wait_for_the_end),
         cmocka_unit_test(test_the_verdict_ends_it_with_everything_still_open),
         cmocka_unit_test(test_an_end_without_a_verdict_is_none),
