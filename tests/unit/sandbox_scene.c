@@ -110,6 +110,10 @@ static void see_worker(const struct sandbox *sandbox, pid_t pid, struct worker_v
     fd_read_file(sandbox->proc_fd, path, view->status, sizeof view->status);
     snprintf(path, sizeof path, "%d/oom_score_adj", (int)pid);
     fd_read_file(sandbox->proc_fd, path, view->oom_score_adj, sizeof view->oom_score_adj);
+    snprintf(path, sizeof path, "%d/uid_map", (int)pid);
+    fd_read_file(sandbox->proc_fd, path, view->uid_map, sizeof view->uid_map);
+    snprintf(path, sizeof path, "%d/gid_map", (int)pid);
+    fd_read_file(sandbox->proc_fd, path, view->gid_map, sizeof view->gid_map);
     snprintf(path, sizeof path, "%d", (int)pid);
     read_namespaces(sandbox->proc_fd, path, view->namespaces);
 }

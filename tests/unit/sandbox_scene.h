@@ -46,7 +46,7 @@ struct worker_view {
     unsigned long bytes_written, files_made;
     int bytes_errno, files_errno;
     /* by the zygote, through its /proc */
-    char status[4096], oom_score_adj[16];
+    char status[4096], oom_score_adj[16], uid_map[128], gid_map[128];
     char namespaces[SCENE_NAMESPACES][64];
 };
 

@@ -170,6 +170,25 @@ static void test_the_table_agrees_with_itself(void **state) {
     }
 }
 
+/* What a service is that nobody configured: not one that all the world can reach, among others. */
+static void test_defaults(void **state) {
+    struct config config;
+    (void)state;
+    memset(&config, 'x', sizeof config);
+    config_init(&config);
+    assert_string_equal(config.host, "127.0.0.1");
+    assert_string_equal(config.preload, "numpy,pandas");
+    assert_string_equal(config.log, "info");
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct option_spec *option = &config_options[i];
+        if (option->kind == OPTION_NUMBER && option->fallback_text == NULL)
+            assert_int_equal(number(&config, option), option->fallback);
+    }
+    assert_int_equal(config.crew, config.workers * 2);
+    assert_int_equal(config.wall_ms, 5000);
+    assert_int_equal(config.memory_mb, 256);
+}
+
 static void test_the_length_of_a_text(void **state) {
     char text[CONFIG_TEXT + 1];
     struct config config;
@@ -377,7 +396,7 @@ int main(void) {
         cmocka_unit_test(test_the_table_agrees_with_itself), cmocka_unit_test(test_the_length_of_a_text),
         cmocka_unit_test(test_children_get_every_option), cmocka_unit_test(test_room_for_the_options_of_a_child),
         cmocka_unit_test(test_help_names_every_option),   cmocka_unit_test(test_several_variables),
-        cmocka_unit_test(test_the_list_of_a_child_is_long_enough),
+        cmocka_unit_test(test_the_list_of_a_child_is_long_enough), cmocka_unit_test(test_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,6 +158,17 @@ static void test_outside_each_is_a_user_of_its_own(void **state) {
     assert_int_not_equal(scene_slots[0], scene_slots[1]);
 }
 
+/* One more, and a worker could become its neighbour. */
+static void test_its_own_id_is_all_it_can_have(void **state) {
+    (void)state;
+    for (size_t i = 0; i < SCENE_WORKERS; i++) {
+        char map[64];
+        snprintf(map, sizeof map, "%10u %10u %10u\n", (unsigned)POLICY_UID, SCENE_UID_BASE + 1 + scene_slots[i], 1u);
+        assert_string_equal(scene->workers[i].uid_map, map);
+        assert_string_equal(scene->workers[i].gid_map, map);
+    }
+}
+
 static void test_what_the_kernel_says_of_a_worker(void **state) {
     static const char *const lines[] = {
         "\nCapInh:\t0000000000000000\n", "\nCapPrm:\t0000000000000000\n", "\nCapEff:\t0000000000000000\n",
@@ -282,6 +293,7 @@ int main(void) {
         cmocka_unit_test(test_tmp_is_private_and_the_working_directory),
         cmocka_unit_test(test_inside_everyone_is_nobody),
         cmocka_unit_test(test_outside_each_is_a_user_of_its_own),
+        cmocka_unit_test(test_its_own_id_is_all_it_can_have),
         cmocka_unit_test(test_what_the_kernel_says_of_a_worker),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_a_worker_is_alone_in_its_namespace_and_the_first_to_die),

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -111,6 +112,9 @@ static const struct call denied[] = {
     {"mq_open", SYS_mq_open, {0}, EPERM},
     {"seccomp", SYS_seccomp, {0}, EPERM},
     {"setpriority", SYS_setpriority, {0}, EPERM},
+    {"getpriority of another", SYS_getpriority, {PRIO_PROCESS, 1}, EPERM},
+    {"getpriority of a group", SYS_getpriority, {PRIO_PGRP, 0}, EPERM},
+    {"getpriority of a user", SYS_getpriority, {PRIO_USER, 0}, EPERM},
     {"sched_setaffinity", SYS_sched_setaffinity, {0}, EPERM},
     {"PR_SET_DUMPABLE", SYS_prctl, {PR_SET_DUMPABLE, 1}, EPERM},
     {"PR_SET_PDEATHSIG", SYS_prctl, {PR_SET_PDEATHSIG, 0}, EPERM},
@@ -153,6 +157,7 @@ static void test_allowed(void **state) {
         {"a stream pair reaches", SYS_socketpair, {AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC}, EFAULT},
         {"send reaches", SYS_sendto, {-1}, EBADF},
         {"F_GETPIPE_SZ reaches", SYS_fcntl, {-1, F_GETPIPE_SZ}, EBADF},
+        {"own priority", SYS_getpriority, {PRIO_PROCESS, 0}, 0},
         {"own limits", SYS_prlimit64, {0, 0}, 0},
         {"extended attributes", SYS_listxattr, {0}, ENOTSUP},
     };
