@@ -29,6 +29,7 @@ struct worker_view {
     bool finished;
     /* before it enters, with all capabilities in its own user namespace */
     int remount_root_errno, remount_bind_errno, umount_errno;
+    int thread_id; /* as glibc has it, for its locks */
     /* from inside */
     pid_t pid, parent;
     uid_t uids[3];

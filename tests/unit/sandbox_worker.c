@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -48,6 +49,14 @@ static void try_to_unlock(struct worker_view *view) {
     view->remount_bind_errno =
         mount(NULL, "/usr/lib", NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, NULL) < 0 ? errno : 0;
     view->umount_errno = umount2("/usr/lib", MNT_DETACH) < 0 ? errno : 0;
+}
+
+/* glibc asks the kernel once and believes itself from then on, so a clone behind its back can mislead it. */
+static void see_thread_id(struct worker_view *view) {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
+    view->thread_id = mutex.__data.__owner;
+    pthread_mutex_unlock(&mutex);
 }
 
 static void see_who_it_is(struct worker_view *view) {
@@ -154,6 +163,7 @@ static void fill_tmp(struct worker_view *view) {
 
 void worker_play(struct sandbox *sandbox, struct worker_view *view) {
     try_to_unlock(view);
+    see_thread_id(view);
     view->entered = sandbox_enter(sandbox, &view->failure);
     if (view->entered == 0) {
         see_who_it_is(view);

@@ -201,6 +201,7 @@ static void test_a_worker_is_alone_in_its_namespace_and_the_first_to_die(void **
     for (size_t i = 0; i < SCENE_WORKERS; i++) {
         assert_int_equal(scene->workers[i].pid, 1);
         assert_int_equal(scene->workers[i].parent, 0);
+        assert_int_equal(scene->workers[i].thread_id, 1);
         assert_string_equal(scene->workers[i].oom_score_adj, "1000\n");
     }
 }

@@ -64,6 +64,30 @@ static void test_conditions_can_be_met(void **state) {
         }
 }
 
+/* Looked at in the wrong place a condition lets everything through that happens to hold its value elsewhere. */
+static void test_conditions_look_at_the_right_arguments(void **state) {
+    static const struct {
+        const char *call;
+        unsigned arguments; /* a bit each */
+    } looked_at[] = {
+        {"fcntl", 1 << 1},          {"ioctl", 1 << 1},           {"prctl", 1 << 0},
+        {"clone", 1 << 0},          {"kill", 1 << 0 | 1 << 1},   {"tgkill", 1 << 0 | 1 << 2},
+        {"prlimit64", 1 << 0},      {"sendto", 1 << 3 | 1 << 4}, {"socketpair", 1 << 0 | 1 << 1 | 1 << 2},
+        {"recvfrom", 1 << 3},       {"recvmsg", 1 << 2},         {"getpriority", 1 << 0 | 1 << 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < seccomp_rule_count; i++) {
+        unsigned expected = 0, got = 0;
+        for (size_t k = 0; k < sizeof looked_at / sizeof looked_at[0]; k++)
+            if (strcmp(looked_at[k].call, seccomp_rules[i].call) == 0)
+                expected = looked_at[k].arguments;
+        for (unsigned k = 0; k < count_conditions(&seccomp_rules[i]); k++)
+            got |= 1u << seccomp_rules[i].conditions[k].index;
+        if (got != expected)
+            fail_msg("%s, rule %zu: looks at arguments %x, not %x", seccomp_rules[i].call, i, got, expected);
+    }
+}
+
 /* A name nobody knows is skipped when the filter is compiled, so a slip of the pen would go unseen. Of a
  * call newer than the library only the absence can be said, which EPERM says less well. */
 static void test_what_is_allowed_exists(void **state) {
@@ -85,6 +109,7 @@ int main(void) {
         cmocka_unit_test(test_no_condition_is_void),
         cmocka_unit_test(test_conditions_have_no_gap),
         cmocka_unit_test(test_conditions_can_be_met),
+        cmocka_unit_test(test_conditions_look_at_the_right_arguments),
         cmocka_unit_test(test_what_is_allowed_exists),
         cmocka_unit_test(test_the_stand_in_is_no_pid),
     };
