@@ -153,7 +153,10 @@ static void test_memory(void **state) {
     keeper_enforce(crew);
     assert_int_equal(member->killed_for, 0);
     member->baseline.resident_bytes = 4 * MIB;
-    keeper_enforce(crew);
+    for (int tries = 0; tries < 2000 && member->killed_for == 0; tries++) { /* on a busy machine it takes its time */
+        usleep(5000);
+        keeper_enforce(crew);
+    }
     assert_int_equal(reap(crew, &verdict), 10);
     assert_int_equal(verdict.ending, ENDING_MEMORY);
     assert_in_range(verdict.peak_bytes, 28 * MIB, 64 * MIB);
