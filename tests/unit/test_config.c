@@ -375,6 +375,8 @@ static void test_contradictions(void **state) {
     (void)state;
     config_init(&config);
     assert_int_equal(config_check(&config, &failure), 0);
+    config.script_kb = config.body_kb;
+    assert_int_equal(config_check(&config, &failure), 0);
     config.script_kb = config.body_kb + 1;
     assert_int_equal(config_check(&config, &failure), -EINVAL);
     config_init(&config);
