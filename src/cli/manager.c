@@ -201,8 +201,7 @@ static void hear(struct manager *manager, struct child *child) {
         int r = message_receive(child->control, &message, fds);
         if (r == -EAGAIN)
             return;
-        for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
-            fd_close(fds[i]);
+        message_close_fds(fds);
         if (r == 1)
             take_message(manager, child, &message);
         else if (r != -EBADMSG)

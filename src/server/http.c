@@ -306,9 +306,3 @@ void http_drain(struct http *http) {
     if (http->exchanges == 0)
         http->drained(http->context);
 }
-
-void http_stop(struct http *http) {
-    uv_close((uv_handle_t *)&http->events, NULL);
-    uv_close((uv_handle_t *)&http->timeout, NULL);
-    MHD_stop_daemon(http->daemon);
-}

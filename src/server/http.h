@@ -30,7 +30,4 @@ int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const stru
 /* Accepts no more connections; connections that stand are answered and closed. */
 void http_drain(struct http *http);
 
-/* Closes everything. Jobs must be finished. */
-void http_stop(struct http *http);
-
 #endif

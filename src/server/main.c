@@ -64,8 +64,7 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
         } else if (message.kind == MESSAGE_DRAIN) {
             drain(server);
         }
-        for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
-            fd_close(fds[i]);
+        message_close_fds(fds);
     }
 }
 

@@ -86,8 +86,7 @@ static void hear(uv_poll_t *poll, int status, int events) {
             lose(link);
             return;
         }
-        for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
-            fd_close(fds[i]);
+        message_close_fds(fds);
         if (message.kind == MESSAGE_VERDICT) {
             end_job(link, message.job, &message.verdict);
             close_if_done(link);

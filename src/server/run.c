@@ -134,8 +134,7 @@ static int start(struct runs *runs, struct job *job) {
         (r = make_pipe(&job->fds[WATCH_STDOUT], &theirs[1])) >= 0 &&
         (r = make_pipe(&job->fds[WATCH_STDERR], &theirs[2])) >= 0)
         r = pool_run(&runs->pool, job, theirs);
-    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
-        fd_close(theirs[i]);
+    message_close_fds(theirs);
     if (r < 0) {
         close_ours(job);
         return r;

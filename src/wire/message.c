@@ -7,6 +7,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+void message_close_fds(int fds[MESSAGE_MAX_FDS]) {
+    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
+        fds[i] = fd_close(fds[i]);
+}
+
 int message_pair(int ret_ends[2]) {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0 ? -errno : 0;
 }

@@ -112,4 +112,7 @@ int message_send(int fd, const struct message *message, const int *fds, size_t f
  * -EBADMSG for a packet of the wrong size, whose descriptors have been closed. */
 int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX_FDS]);
 
+/* Closes what came along with a message and unsets it; unset ones are left alone. */
+void message_close_fds(int fds[MESSAGE_MAX_FDS]);
+
 #endif

@@ -158,8 +158,8 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
     return 1;
 }
 
-/* What the kernel says the idle worker has: the limits of the job are counted from here. */
-static int read_baseline(const struct crew *crew, struct member *member) {
+int crew_read_memory(const struct crew *crew, const struct member *member, uint64_t *ret_address,
+                     uint64_t *ret_resident) {
     char path[32];
     char text[128];
     unsigned long long pages, resident;
@@ -168,8 +168,8 @@ static int read_baseline(const struct crew *crew, struct member *member) {
     if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0 ||
         sscanf(text, "%llu %llu", &pages, &resident) != 2)
         return -EIO;
-    member->baseline.address_bytes = pages * page;
-    member->baseline.resident_bytes = resident * page;
+    *ret_address = pages * page;
+    *ret_resident = resident * page;
     return 0;
 }
 
@@ -179,11 +179,11 @@ int crew_hear(struct crew *crew, struct member *member, struct failure *ret_fail
     int r = message_receive(member->control, &message, fds);
     if (r == -EAGAIN)
         return 0;
-    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
-        fd_close(fds[i]);
+    message_close_fds(fds);
     if (r == 1 && message.kind == MESSAGE_READY) {
         member->baseline = message.baseline;
-        r = read_baseline(crew, member);
+        /* The limits of the job are counted from here. */
+        r = crew_read_memory(crew, member, &member->baseline.address_bytes, &member->baseline.resident_bytes);
         if (r == 0) {
             set_state(crew, member, MEMBER_IDLE);
             crew->failures = 0;

@@ -71,6 +71,10 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
 /* A verdict is about to be sent: no fork for a moment. */
 void crew_be_quiet(struct crew *crew);
 
+/* The member's address space and resident memory in bytes, as the kernel says. -EIO where it is ending. */
+int crew_read_memory(const struct crew *crew, const struct member *member, uint64_t *ret_address,
+                     uint64_t *ret_resident);
+
 /* Takes note that the process of this member is gone. */
 void crew_forget(struct crew *crew, struct member *member);
 

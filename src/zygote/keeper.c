@@ -2,14 +2,11 @@
 #include "zygote/keeper.h"
 
 #include "base/clock.h"
-#include "base/fd.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* How often memory is looked at. A script that touches pages as fast as the kernel clears them gets
  * some 50 MiB beyond its limit in that time; twice the limit is where RLIMIT_AS stops it for good. */
@@ -26,15 +23,10 @@ static uint64_t deadline_us(const struct member *member) {
     return member->started_us + member->order.wall_ms * 1000;
 }
 
-static uint64_t resident_bytes(const struct crew *crew, const struct member *member) {
-    char path[32];
-    char text[128];
-    unsigned long long pages, resident;
-    snprintf(path, sizeof path, "%d/statm", (int)member->pid);
-    if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0 ||
-        sscanf(text, "%llu %llu", &pages, &resident) != 2)
-        return 0; /* it is just ending */
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+static bool is_too_large(const struct crew *crew, const struct member *member) {
+    uint64_t address, resident;
+    return crew_read_memory(crew, member, &address, &resident) == 0 &&
+           resident > member->baseline.resident_bytes + member->order.memory_bytes;
 }
 
 void keeper_enforce(struct crew *crew) {
@@ -43,12 +35,11 @@ void keeper_enforce(struct crew *crew) {
         return;
     for (size_t i = 0; i < CREW_MAX; i++) {
         struct member *member = &crew->members[i];
-        if (member->state != MEMBER_RUNNING)
+        if (member->state != MEMBER_RUNNING || member->killed_for != 0)
             continue;
         if (now >= deadline_us(member))
             end(member, ENDING_DEADLINE);
-        else if (now - member->started_us >= SAMPLE_MS * 1000 &&
-                 resident_bytes(crew, member) > member->baseline.resident_bytes + member->order.memory_bytes)
+        else if (now - member->started_us >= SAMPLE_MS * 1000 && is_too_large(crew, member))
             end(member, ENDING_MEMORY);
     }
 }
@@ -94,18 +85,14 @@ int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict
     return 1;
 }
 
-static uint64_t microseconds(struct timeval time) {
-    return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
-}
-
 static uint64_t less(uint64_t all, uint64_t before) {
     return all > before ? all - before : 0;
 }
 
 static void judge(const struct member *member, int status, const struct rusage *usage,
                   struct verdict *ret_verdict) {
-    uint64_t user = microseconds(usage->ru_utime);
-    uint64_t system = microseconds(usage->ru_stime);
+    uint64_t user = clock_timeval_us(usage->ru_utime);
+    uint64_t system = clock_timeval_us(usage->ru_stime);
     *ret_verdict = (struct verdict){
         .wall_us = clock_us() - member->started_us,
         .user_us = less(user, member->baseline.user_us),

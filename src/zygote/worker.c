@@ -5,6 +5,7 @@
  */
 #include "zygote/worker.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "sandbox/rlimits.h"
 #include "wire/frame.h"
@@ -55,16 +56,12 @@ static void wait_for_go(void) {
         _exit(EXIT_FAILURE);
 }
 
-static uint64_t microseconds(struct timeval time) {
-    return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
-}
-
 static void say_ready(void) {
     struct message message = {.kind = MESSAGE_READY};
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    message.baseline.user_us = microseconds(usage.ru_utime);
-    message.baseline.system_us = microseconds(usage.ru_stime);
+    message.baseline.user_us = clock_timeval_us(usage.ru_utime);
+    message.baseline.system_us = clock_timeval_us(usage.ru_stime);
     if (message_send(WORKER_CONTROL, &message, NULL, 0) < 0)
         _exit(EXIT_FAILURE);
 }
@@ -78,8 +75,7 @@ static struct worker_baseline receive_job(void) {
     if (fd_install(fds[1], STDOUT_FILENO) < 0 || fd_install(fds[2], STDERR_FILENO) < 0 ||
         fd_install(fds[0], WORKER_CHANNEL) < 0)
         _exit(EXIT_FAILURE);
-    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
-        fd_close(fds[i]);
+    message_close_fds(fds);
     return message.baseline;
 }
 

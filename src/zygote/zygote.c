@@ -42,11 +42,6 @@ struct zygote {
     bool ended; /* the server or the manager is gone */
 };
 
-static void close_fds(int fds[MESSAGE_MAX_FDS]) {
-    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
-        fds[i] = fd_close(fds[i]);
-}
-
 /* A verdict that cannot be delivered means that nobody waits for it any more. */
 static void tell_server(struct zygote *zygote, uint64_t job, const struct verdict *verdict) {
     struct message message = {.kind = MESSAGE_VERDICT, .job = job, .verdict = *verdict};
@@ -62,7 +57,7 @@ static void tell_manager(struct zygote *zygote, const struct message *message) {
 /* --- Orders from the server --- */
 
 static void drop_order(struct zygote *zygote, size_t index) {
-    close_fds(zygote->orders[index].fds);
+    message_close_fds(zygote->orders[index].fds);
     zygote->order_count--;
     memmove(&zygote->orders[index], &zygote->orders[index + 1],
             (zygote->order_count - index) * sizeof zygote->orders[0]);
@@ -85,7 +80,7 @@ static void take_order(struct zygote *zygote, const struct message *message, int
     const struct verdict refused = {.ending = ENDING_NO_WORKER};
     /* The server keeps to --workers; one that does not was taken over, and gets nothing for it. */
     if (fds[MESSAGE_MAX_FDS - 1] < 0 || zygote->order_count == ORDERS_MAX) {
-        close_fds(fds);
+        message_close_fds(fds);
         tell_server(zygote, message->job, &refused);
         return;
     }
@@ -127,7 +122,7 @@ static void hear_server(struct zygote *zygote) {
             take_order(zygote, &message, fds);
             continue;
         }
-        close_fds(fds);
+        message_close_fds(fds);
         if (message.kind == MESSAGE_CANCEL)
             cancel(zygote, message.job);
         else if (message.kind == MESSAGE_ANSWERED)
@@ -140,7 +135,7 @@ static void hear_manager(struct zygote *zygote) {
     struct message message;
     int fds[MESSAGE_MAX_FDS];
     if (message_receive(INHERIT_CONTROL, &message, fds) != -EAGAIN) {
-        close_fds(fds);
+        message_close_fds(fds);
         zygote->ended = true;
     }
 }
