@@ -1,8 +1,8 @@
 /* The configuration: one struct, one table.
  *
  * The table in config.c says for every option its flag, its environment variable, its default, its
- * range and its help text; parsing, --help, the start-up summary and the options a child process is
- * started with all come from it.
+ * range and its help text; parsing, --help and the options a child process is started with all come
+ * from it.
  */
 #ifndef PX_BASE_CONFIG_H
 #define PX_BASE_CONFIG_H

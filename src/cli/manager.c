@@ -178,7 +178,10 @@ static void child_failed(struct manager *manager, const struct failure *failure)
     manager->done = true;
 }
 
+/* The server has little to say: it reads hostile bytes, and what it is not to say is not believed. */
 static void take_message(struct manager *manager, struct child *child, const struct message *message) {
+    if (child == &manager->server && message->kind != MESSAGE_FAILED)
+        return;
     switch (message->kind) {
     case MESSAGE_LAYER:
         if (!manager->served)
@@ -197,7 +200,7 @@ static void take_message(struct manager *manager, struct child *child, const str
 static void hear(struct manager *manager, struct child *child) {
     struct message message;
     int fds[MESSAGE_MAX_FDS];
-    while (child->control >= 0) {
+    for (int i = 0; i < MESSAGE_BURST && child->control >= 0; i++) {
         int r = message_receive(child->control, &message, fds);
         if (r == -EAGAIN)
             return;

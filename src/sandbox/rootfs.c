@@ -167,9 +167,11 @@ int rootfs_prepare(const struct policy *policy, struct failure *ret_failure) {
     const char *what = "";
     /* The zygote's umask must not decide what a worker can read. */
     mode_t mask = umask(0);
-    if (mount("root", staging, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4m,nr_inodes=512,mode=0755") < 0)
+    if (mount("root", staging, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4m,nr_inodes=512,mode=0755") < 0) {
+        umask(mask);
         return failure_set(ret_failure, errno, "root file system", "mounting a tmpfs was refused: %s",
                            strerror(errno));
+    }
     cleanup_fd int root = open(staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int r = root < 0 ? -errno : fill(root, policy, &what);
     umask(mask);

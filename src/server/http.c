@@ -95,7 +95,7 @@ static void job_finished(struct job *job) {
     struct exchange *exchange = job->owner;
     struct http *http = exchange->http;
     if (api_finish(&http->api, job, &exchange->response) < 0) {
-        log_error("no memory for a response, the connection is cut");
+        log_error("no memory for a response, it is an empty 500");
         exchange->response = (struct response){.status = 500};
     }
     set_ready(exchange);

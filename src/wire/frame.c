@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -63,6 +64,7 @@ int frame_write(int fd, enum frame_kind kind, const struct iovec *parts, size_t 
     struct iovec all[FRAME_MAX_PARTS + 1] = {{&header, sizeof header}};
     size_t length = 0;
     ssize_t n;
+    assert(count <= FRAME_MAX_PARTS);
     for (size_t i = 0; i < count; i++) {
         all[i + 1] = parts[i];
         if (parts[i].iov_len > UINT32_MAX - length)

@@ -9,7 +9,7 @@
  *   manager          server         MESSAGE_DRAIN      take no more, finish        -
  *   server           zygote         MESSAGE_RUN        run a job                   channel, stdout, stderr
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
- *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it    -
+ *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it -
  *   zygote           server         MESSAGE_VERDICT    how the job ended           -
  *   zygote           manager        MESSAGE_LAYER      a confinement layer is on   -
  *   zygote           manager        MESSAGE_READY      the first worker is ready   -
@@ -99,6 +99,10 @@ struct message {
 };
 
 enum { MESSAGE_MAX_FDS = 3 };
+
+/* So many messages are read from one peer before others are looked at: one that was taken over must not
+ * keep the reader from its signals and deadlines. */
+enum { MESSAGE_BURST = 32 };
 
 /* Two ends, both close-on-exec. 0 or a negative errno. */
 int message_pair(int ret_ends[2]);

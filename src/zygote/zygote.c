@@ -76,6 +76,19 @@ static void dispatch(struct zygote *zygote) {
     }
 }
 
+static uint64_t at_most(uint64_t value, uint64_t limit) {
+    return value < limit ? value : limit;
+}
+
+/* The operator's limits hold whatever the server, which may have been taken over, orders. */
+static struct run_order within_limits(const struct config *config, const struct run_order *order) {
+    return (struct run_order){
+        .wall_ms = at_most(order->wall_ms, config->wall_ms),
+        .cpu_ms = at_most(order->cpu_ms, config->cpu_ms),
+        .memory_bytes = at_most(order->memory_bytes, config->memory_mb << 20),
+    };
+}
+
 static void take_order(struct zygote *zygote, const struct message *message, int fds[MESSAGE_MAX_FDS]) {
     const struct verdict refused = {.ending = ENDING_NO_WORKER};
     /* The server keeps to --workers; one that does not was taken over, and gets nothing for it. */
@@ -85,7 +98,7 @@ static void take_order(struct zygote *zygote, const struct message *message, int
         return;
     }
     struct waiting_order *order = &zygote->orders[zygote->order_count++];
-    *order = (struct waiting_order){.job = message->job, .order = message->run};
+    *order = (struct waiting_order){.job = message->job, .order = within_limits(zygote->config, &message->run)};
     memcpy(order->fds, fds, sizeof order->fds);
 }
 
@@ -110,7 +123,7 @@ static void answered(struct zygote *zygote, uint64_t job) {
 static void hear_server(struct zygote *zygote) {
     struct message message;
     int fds[MESSAGE_MAX_FDS];
-    while (!zygote->ended) {
+    for (int i = 0; i < MESSAGE_BURST && !zygote->ended; i++) {
         int r = message_receive(INHERIT_CHANNEL, &message, fds);
         if (r == -EAGAIN)
             return;
