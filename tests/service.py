@@ -238,9 +238,16 @@ class Service:
         return [pid for zygote in self.zygote_pids() for pid in self.children(zygote, "python-executor-zygote")]
 
     def ready_pids(self):
-        """The workers when none of them is still being made; so it is at least where all is well."""
-        wait_until(lambda: all(status_field(pid, "Seccomp") == "2" for pid in self.worker_pids()) and self.worker_pids(), 5)
-        return self.worker_pids()
+        """The workers once none of them is still being made: those that were looked at, since another may be
+        forked right after."""
+        seen = []
+
+        def all_are_ready():
+            seen[:] = self.worker_pids()
+            return seen and all(status_field(pid, "Seccomp") == "2" for pid in seen)
+
+        assert wait_until(all_are_ready, 5)
+        return seen
 
     def busy_pids(self):
         """Workers that have a job: their standard output is a pipe, an idle one's is /dev/null."""
