@@ -12,6 +12,7 @@
 #include "wire/message.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -94,6 +95,9 @@ int main(int argc, char **argv) {
     }
     log_start("server", server.config.log);
     signal(SIGPIPE, SIG_IGN);
+    /* Large bodies go back to the kernel when they are freed. By default malloc raises this bound to the largest
+     * it has seen (mallopt(3)), and memory then depends on what clients once sent. */
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
     /* exec has set it again: clients' scripts are in this memory, and no one may read it. */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int r = start(&server);
