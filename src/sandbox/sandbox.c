@@ -44,7 +44,7 @@ int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, st
         return r;
     if ((r = rootfs_prepare(policy, ret_failure)) < 0)
         return r;
-    if ((r = seccomp_prepare(&ret_sandbox->filter, ret_failure)) < 0)
+    if ((r = seccomp_prepare(seccomp_rules, seccomp_rule_count, 0, &ret_sandbox->filter, ret_failure)) < 0)
         return r;
     ret_sandbox->proc_fd = fd_steal(&proc_fd);
     return 0;

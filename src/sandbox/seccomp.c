@@ -1,8 +1,7 @@
-/* The system-call filter: see seccomp.h and seccomp_table.c. */
+/* System-call filters: see seccomp.h and seccomp_table.c. */
 #include "sandbox/seccomp.h"
 
 #include "base/fd.h"
-#include "sandbox/seccomp_table.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -16,6 +15,8 @@
 
 static uint32_t action_of(enum seccomp_action action) {
     switch (action) {
+    case SECCOMP_PATH:
+    case SECCOMP_ID:
     case SECCOMP_ALLOW: return SCMP_ACT_ALLOW;
     case SECCOMP_ABSENT: return SCMP_ACT_ERRNO(ENOSYS);
     case SECCOMP_UNSUPPORTED: return SCMP_ACT_ERRNO(ENOTSUP);
@@ -24,13 +25,22 @@ static uint32_t action_of(enum seccomp_action action) {
     return SCMP_ACT_KILL_PROCESS;
 }
 
-static int add_rule(scmp_filter_ctx context, const struct seccomp_rule *rule) {
+/* Handed to the view (SIGSYS) but where it carries the view's own mark: see view.c. */
+static int add_viewed(scmp_filter_ctx context, int number) {
+    int r = seccomp_rule_add(context, SCMP_ACT_TRAP, number, 1, SCMP_CMP64(5, SCMP_CMP_NE, SECCOMP_VIEW_MARK));
+    return r < 0 ? r : seccomp_rule_add(context, SCMP_ACT_ALLOW, number, 1, SCMP_CMP64(5, SCMP_CMP_EQ, SECCOMP_VIEW_MARK));
+}
+
+static int add_rule(scmp_filter_ctx context, const struct seccomp_rule *rule, unsigned view) {
     struct scmp_arg_cmp conditions[3];
     unsigned count = 0;
     int number = seccomp_syscall_resolve_name(rule->call);
     /* Not a call of this architecture, or newer than the library: the default stands. */
     if (number < 0)
         return 0;
+    if ((rule->action == SECCOMP_PATH && (view & SECCOMP_VIEWED_PATHS) != 0) ||
+        (rule->action == SECCOMP_ID && (view & SECCOMP_VIEWED_IDS) != 0))
+        return add_viewed(context, number);
     while (count < 3 && rule->conditions[count].mask != 0) {
         const struct seccomp_condition *condition = &rule->conditions[count];
         conditions[count++] = SCMP_CMP64(condition->index, SCMP_CMP_MASKED_EQ, condition->mask, condition->value);
@@ -62,7 +72,8 @@ static int export_program(scmp_filter_ctx context, struct seccomp_program *ret_p
     return 0;
 }
 
-int seccomp_prepare(struct seccomp_program *ret_program, struct failure *ret_failure) {
+int seccomp_prepare(const struct seccomp_rule *rules, size_t count, unsigned view, struct seccomp_program *ret_program,
+                    struct failure *ret_failure) {
     scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     const char *what = "seccomp_init";
     int r = context == NULL ? -ENOMEM : 0;
@@ -71,9 +82,9 @@ int seccomp_prepare(struct seccomp_program *ret_program, struct failure *ret_fai
     /* A binary tree instead of a list: a hundred comparisons become seven. */
     if (r == 0)
         r = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    for (size_t i = 0; r == 0 && i < seccomp_rule_count; i++) {
-        what = seccomp_rules[i].call;
-        r = add_rule(context, &seccomp_rules[i]);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        what = rules[i].call;
+        r = add_rule(context, &rules[i], view);
     }
     if (r == 0)
         r = export_program(context, ret_program);

@@ -1,11 +1,12 @@
-/* The system-call filter of the workers: an allow-list, compiled once and installed by each.
+/* System-call filters: an allow-list, compiled once and installed by each process that it is for.
  *
- * The list itself, with the reason for each group, is in seccomp_table.c.
+ * The list of the workers, with the reason for each group, is in seccomp_table.c; the server has its own.
  */
 #ifndef PX_SANDBOX_SECCOMP_H
 #define PX_SANDBOX_SECCOMP_H
 
 #include "base/failure.h"
+#include "sandbox/seccomp_table.h"
 
 #include <linux/filter.h>
 #include <stddef.h>
@@ -16,11 +17,16 @@ struct seccomp_program {
     unsigned short length;
 };
 
-/* Zygote, once: compiles the table for this machine's architecture. */
-int seccomp_prepare(struct seccomp_program *ret_program, struct failure *ret_failure);
+/* How the calls are answered that view.c may stand in for: by the kernel, or by the view. */
+enum seccomp_view { SECCOMP_REAL_PATHS = 0, SECCOMP_VIEWED_PATHS = 1, SECCOMP_REAL_IDS = 0, SECCOMP_VIEWED_IDS = 2 };
+
+/* Once, before the first process needs it: compiles a table for this machine's architecture. `view` is a sum of
+ * enum seccomp_view. */
+int seccomp_prepare(const struct seccomp_rule *rules, size_t count, unsigned view, struct seccomp_program *ret_program,
+                    struct failure *ret_failure);
 void seccomp_done(struct seccomp_program *program);
 
-/* Worker, last of all layers: pins the filter to this process's own id, so that signals reach nobody
+/* Last of all layers: pins the filter to this process's own id, so that signals reach nobody
  * else, and installs it for good. Needs no_new_privs. */
 int seccomp_enter(struct seccomp_program *program, struct failure *ret_failure);
 

@@ -29,6 +29,8 @@
 /* One of `count` values from `first` on: a power of two, and a multiple of it. */
 #define IS_AMONG(index, first, count) {(index), ~((count) - 1ull), (first)}
 #define ALLOW(name) {.call = (name), .action = SECCOMP_ALLOW}
+#define PATH(name) {.call = (name), .action = SECCOMP_PATH}
+#define ID(name) {.call = (name), .action = SECCOMP_ID}
 #define ALLOW_IF(name, ...) {.call = (name), .action = SECCOMP_ALLOW, .conditions = {__VA_ARGS__}}
 #define KILL_IF(name, ...) {.call = (name), .action = SECCOMP_KILL, .conditions = {__VA_ARGS__}}
 #define ABSENT(name) {.call = (name), .action = SECCOMP_ABSENT}
@@ -52,17 +54,17 @@
 
 const struct seccomp_rule seccomp_rules[] = {
     /* Files: the mounts say what is there and what can be written. */
-    ALLOW("open"), ALLOW("openat"), ALLOW("creat"), ALLOW("close"), ALLOW("close_range"), ALLOW("read"),
+    PATH("open"), PATH("openat"), PATH("creat"), ALLOW("close"), ALLOW("close_range"), ALLOW("read"),
     ALLOW("write"), ALLOW("readv"), ALLOW("writev"), ALLOW("pread64"), ALLOW("pwrite64"), ALLOW("preadv"),
-    ALLOW("pwritev"), ALLOW("preadv2"), ALLOW("pwritev2"), ALLOW("lseek"), ALLOW("stat"), ALLOW("lstat"),
-    ALLOW("fstat"), ALLOW("newfstatat"), ALLOW("statx"), ALLOW("statfs"), ALLOW("fstatfs"), ALLOW("access"),
-    ALLOW("faccessat"), ALLOW("faccessat2"), ALLOW("readlink"), ALLOW("readlinkat"), ALLOW("getdents64"),
-    ALLOW("getcwd"), ALLOW("chdir"), ALLOW("fchdir"), ALLOW("mkdir"), ALLOW("mkdirat"), ALLOW("rmdir"),
-    ALLOW("unlink"), ALLOW("unlinkat"), ALLOW("rename"), ALLOW("renameat"), ALLOW("renameat2"),
-    ALLOW("link"), ALLOW("linkat"), ALLOW("symlink"), ALLOW("symlinkat"), ALLOW("truncate"),
+    ALLOW("pwritev"), ALLOW("preadv2"), ALLOW("pwritev2"), ALLOW("lseek"), PATH("stat"), PATH("lstat"),
+    ALLOW("fstat"), PATH("newfstatat"), PATH("statx"), PATH("statfs"), ALLOW("fstatfs"), PATH("access"),
+    PATH("faccessat"), PATH("faccessat2"), PATH("readlink"), PATH("readlinkat"), ALLOW("getdents64"),
+    PATH("getcwd"), PATH("chdir"), ALLOW("fchdir"), PATH("mkdir"), PATH("mkdirat"), PATH("rmdir"),
+    PATH("unlink"), PATH("unlinkat"), PATH("rename"), PATH("renameat"), PATH("renameat2"),
+    PATH("link"), PATH("linkat"), PATH("symlink"), PATH("symlinkat"), PATH("truncate"),
     ALLOW("ftruncate"), ALLOW("fallocate"), ALLOW("fsync"), ALLOW("fdatasync"), ALLOW("flock"),
-    ALLOW("utimensat"), ALLOW("utime"), ALLOW("utimes"), ALLOW("futimesat"), ALLOW("umask"), ALLOW("chmod"),
-    ALLOW("fchmod"), ALLOW("fchmodat"), ALLOW("fchown"), ALLOW("fadvise64"), ALLOW("sendfile"),
+    PATH("utimensat"), PATH("utime"), PATH("utimes"), PATH("futimesat"), ALLOW("umask"), PATH("chmod"),
+    ALLOW("fchmod"), PATH("fchmodat"), ALLOW("fchown"), ALLOW("fadvise64"), ALLOW("sendfile"),
     ALLOW("copy_file_range"),
     /* sqlite asks for fchown; shutil.copy2 wants to hear that there are no extended attributes. */
     UNSUPPORTED("listxattr"), UNSUPPORTED("llistxattr"), UNSUPPORTED("flistxattr"), UNSUPPORTED("getxattr"),
@@ -124,8 +126,8 @@ const struct seccomp_rule seccomp_rules[] = {
     ALLOW("times"),
 
     /* What a process may know of itself and its machine. */
-    ALLOW("getpid"), ALLOW("getppid"), ALLOW("getuid"), ALLOW("geteuid"), ALLOW("getgid"), ALLOW("getegid"),
-    ALLOW("getresuid"), ALLOW("getresgid"), ALLOW("getgroups"), ALLOW("getpgrp"), ALLOW("uname"),
+    ALLOW("getpid"), ALLOW("getppid"), ID("getuid"), ID("geteuid"), ID("getgid"), ID("getegid"),
+    ID("getresuid"), ID("getresgid"), ID("getgroups"), ALLOW("getpgrp"), ALLOW("uname"),
     ALLOW("sysinfo"), ALLOW("getrusage"), ALLOW("getrlimit"), ALLOW("setrlimit"),
     ALLOW_IF("prlimit64", IS(0, 0)), ALLOW("getrandom"),
     ALLOW_IF("getpriority", IS(0, 0), IS(1, 0)),

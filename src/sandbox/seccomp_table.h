@@ -9,8 +9,14 @@
  * (/proc/sys/kernel/pid_max is 2^22 at most, proc(5)). */
 enum { SECCOMP_SELF = 0x7ffe5e1f };
 
+/* What the view puts into the sixth argument, which no call that it stands in for has. It is no secret: with it a
+ * script reaches what it names by its real path, and the layers below decide. */
+#define SECCOMP_VIEW_MARK 0x7669657777656976ull
+
 enum seccomp_action {
     SECCOMP_ALLOW, /* do it */
+    SECCOMP_PATH, /* do it; in a worker without a root of its own the view translates the path first */
+    SECCOMP_ID, /* do it; in a worker whose user id is not POLICY_UID the view answers */
     SECCOMP_ABSENT, /* ENOSYS: libraries know what to do on a kernel without it */
     SECCOMP_UNSUPPORTED, /* ENOTSUP: likewise for a file system without it */
     SECCOMP_KILL, /* end the process */

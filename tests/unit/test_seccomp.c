@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "sandbox/seccomp.h"
+#include "sandbox/seccomp_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,7 @@ static struct seccomp_program program;
 static int prepare(void **state) {
     struct failure failure;
     (void)state;
-    return seccomp_prepare(&program, &failure);
+    return seccomp_prepare(seccomp_rules, seccomp_rule_count, 0, &program, &failure);
 }
 
 static int release(void **state) {

@@ -30,7 +30,7 @@ static void test_the_table_has_none_of_these(void **state) {
     (void)state;
     for (size_t i = 0; i < seccomp_rule_count; i++)
         for (size_t k = 0; k < sizeof never / sizeof never[0]; k++)
-            if (seccomp_rules[i].action == SECCOMP_ALLOW && strcmp(seccomp_rules[i].call, never[k]) == 0)
+            if (seccomp_rules[i].action <= SECCOMP_ID && strcmp(seccomp_rules[i].call, never[k]) == 0)
                 fail_msg("%s is allowed", never[k]);
 }
 

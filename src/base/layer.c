@@ -1,0 +1,106 @@
+/* The layers of confinement: see layer.h. */
+#include "base/layer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[LAYER_WORDS] = {
+    [LAYER_SECCOMP] = "seccomp",
+    [LAYER_RLIMITS] = "rlimits",
+    [LAYER_IDENTITY] = "identity",
+    [LAYER_LANDLOCK] = "landlock",
+    [LAYER_CHROOT] = "chroot",
+    [LAYER_MOUNT] = "mount-namespace",
+    [LAYER_USER] = "user-namespace",
+    [LAYER_PID] = "pid-namespace",
+    [LAYER_NET] = "network-namespace",
+    [LAYER_IPC] = "ipc-namespace",
+    [LAYER_UTS] = "uts-namespace",
+    [LAYER_TIME] = "time-namespace",
+    [LAYER_CGROUP_NAMESPACE] = "cgroup-namespace",
+    [LAYER_CGROUP] = "cgroup",
+    [LAYER_ANY_FILESYSTEM] = "filesystem",
+    [LAYER_ANY_NETWORK] = "network",
+};
+
+const char *layer_name(unsigned layer) {
+    return names[layer];
+}
+
+static unsigned find(const char *word, size_t length) {
+    for (unsigned i = 0; i < LAYER_WORDS; i++)
+        if (strlen(names[i]) == length && strncmp(names[i], word, length) == 0)
+            return i;
+    return LAYER_WORDS;
+}
+
+int layer_parse(const char *words, uint32_t *ret_set, struct failure *ret_failure) {
+    uint32_t set = 0;
+    while (*words != '\0') {
+        size_t length = strcspn(words, ",");
+        unsigned layer = find(words, length);
+        if (layer == LAYER_WORDS)
+            return failure_set(ret_failure, EINVAL, "layers", "'%.*s' is no layer; 'python-executor doctor' lists them",
+                               length > 40 ? 40 : (int)length, words);
+        set |= layer_bit(layer);
+        words += length + (words[length] == ',');
+    }
+    *ret_set = set;
+    return 0;
+}
+
+static void set_state(struct isolation *isolation, enum layer layer, enum layer_status status, const char *detail) {
+    struct layer_state *state = &isolation->layers[layer];
+    *state = (struct layer_state){.status = status};
+    snprintf(state->detail, sizeof state->detail, "%s", detail);
+}
+
+void layer_active(struct isolation *isolation, enum layer layer, const char *detail) {
+    set_state(isolation, layer, LAYER_ACTIVE, detail);
+}
+
+void layer_unused(struct isolation *isolation, enum layer layer, const char *detail) {
+    set_state(isolation, layer, LAYER_UNUSED, detail);
+}
+
+void layer_refused(struct isolation *isolation, enum layer layer, const char *call, int error) {
+    struct layer_state *state = &isolation->layers[layer];
+    *state = (struct layer_state){.status = LAYER_REFUSED, .error = error};
+    snprintf(state->call, sizeof state->call, "%s", call);
+    snprintf(state->detail, sizeof state->detail, "%s: %s", call, strerror(error));
+}
+
+static int is_active(const struct isolation *isolation, enum layer layer) {
+    return isolation->layers[layer].status == LAYER_ACTIVE;
+}
+
+int layer_is_met(const struct isolation *isolation, unsigned word) {
+    switch (word) {
+    case LAYER_ANY_FILESYSTEM:
+        return is_active(isolation, LAYER_MOUNT) || is_active(isolation, LAYER_CHROOT) ||
+               is_active(isolation, LAYER_LANDLOCK);
+    /* The filter knows no socket but an unnamed pair, and so no network. */
+    case LAYER_ANY_NETWORK: return is_active(isolation, LAYER_NET) || is_active(isolation, LAYER_SECCOMP);
+    default: return is_active(isolation, (enum layer)word);
+    }
+}
+
+unsigned layer_missing(const struct isolation *isolation, uint32_t floor) {
+    for (unsigned word = 0; word < LAYER_WORDS; word++)
+        if ((floor & layer_bit(word)) != 0 && !layer_is_met(isolation, word))
+            return word;
+    return LAYER_WORDS;
+}
+
+const char *layer_tier(const struct isolation *isolation) {
+    if (is_active(isolation, LAYER_MOUNT) && is_active(isolation, LAYER_PID))
+        return "namespaces";
+    if (is_active(isolation, LAYER_MOUNT))
+        return "mount-namespace";
+    if (is_active(isolation, LAYER_CHROOT) && is_active(isolation, LAYER_LANDLOCK))
+        return "chroot+landlock";
+    if (is_active(isolation, LAYER_LANDLOCK))
+        return "landlock";
+    return is_active(isolation, LAYER_CHROOT) ? "chroot" : "bare";
+}
