@@ -14,23 +14,36 @@ static int refused(const char *call, struct failure *ret_failure) {
     return failure_set(ret_failure, errno, "identity", "%s was refused: %s", call, strerror(errno));
 }
 
+bool credentials_have(int capability) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {0};
+    return syscall(SYS_capget, &header, sets) == 0 &&
+           (sets[capability / 32].effective & 1u << capability % 32) != 0;
+}
+
 int credentials_drop_groups(struct failure *ret_failure) {
-    return setgroups(0, NULL) < 0 ? refused("setgroups()", ret_failure) : 0;
+    /* In a user namespace of an ordinary user it is refused with the capability as well. */
+    return setgroups(0, NULL) < 0 && errno != EPERM ? refused("setgroups()", ret_failure) : 0;
 }
 
 int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {0};
-    /* The bounding set first, while CAP_SETPCAP is there. The kernel says EINVAL behind the last
-     * capability it knows (capabilities(7)). */
+    /* The bounding set first, while CAP_SETPCAP is there; where it is not, no_new_privs keeps the set from ever
+     * mattering. The kernel says EINVAL behind the last capability it knows (capabilities(7)). */
     for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
         continue;
-    if (errno != EINVAL)
+    if (errno != EINVAL && errno != EPERM)
         return refused("dropping the bounding set", ret_failure);
     if (setresgid(gid, gid, gid) < 0)
         return refused("setresgid()", ret_failure);
     if (setresuid(uid, uid, uid) < 0)
         return refused("setresuid()", ret_failure);
+    /* Root without capabilities still owns the files of root. */
+    if (uid == 0) {
+        errno = EPERM;
+        return refused("staying root", ret_failure);
+    }
     /* Becoming an ordinary user clears them only when coming from uid 0, which a worker in a user
      * namespace without a root is not. */
     if (syscall(SYS_capset, &header, none) < 0)

@@ -22,7 +22,7 @@ static bool is(int resource, rlim_t value) {
 
 static void enter(void) {
     struct failure failure = {0};
-    if (rlimits_enter(&policy, &failure) < 0) {
+    if (rlimits_enter(&policy, true, &failure) < 0) {
         fprintf(stderr, "# %s: %s\n", failure.stage, failure.text);
         _exit(1);
     }
@@ -168,7 +168,7 @@ static void want_more_than_there_is(void) {
     struct failure failure = {0};
     CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
     become_lonely();
-    CHECK(rlimits_enter(&policy, &failure) == -EPERM);
+    CHECK(rlimits_enter(&policy, true, &failure) == -EPERM);
     CHECK(failure.error == EPERM && strcmp(failure.stage, "rlimits") == 0);
     CHECK(strstr(failure.text, "RLIMIT_NOFILE") != NULL);
 }
