@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/children.h"
 #include "cli/listener.h"
+#include "sandbox/scratch.h"
 #include "wire/message.h"
 
 #include <errno.h>
@@ -339,6 +340,7 @@ static void run(struct manager *manager) {
     kill_all(manager);
     while (waitpid(-1, NULL, 0) > 0)
         continue;
+    scratch_sweep();
 }
 
 static int prepare(struct manager *manager, struct failure *ret_failure) {

@@ -70,7 +70,8 @@ static _Noreturn void be_zygote(const struct policy *policy, const struct plan *
     int r = sandbox_prepare(&sandbox, policy, plan, &trial->failure);
     if (r == 0)
         r = make_worker(&sandbox, trial);
-    trial->isolation = sandbox.isolation;
+    if (r == 0)
+        trial->isolation = sandbox.isolation;
     sandbox_done(&sandbox);
     trial->result = r;
     _exit(EXIT_SUCCESS);

@@ -88,31 +88,38 @@ static void note_layers(struct sandbox *sandbox) {
     }
 }
 
-int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
-                    struct failure *ret_failure) {
+static int prepare(struct sandbox *sandbox, struct failure *ret_failure) {
+    const struct plan *plan = &sandbox->plan;
     int r;
-    *ret_sandbox = (struct sandbox){.policy = *policy, .plan = *plan, .proc_fd = -1, .scratch.fd = -1};
-    ret_sandbox->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (ret_sandbox->proc_fd < 0)
+    sandbox->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sandbox->proc_fd < 0)
         return failure_set(ret_failure, errno, "identity", "open(/proc): %s", strerror(errno));
-    ret_sandbox->has_slots = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
-    if (plan->own_user && (r = namespaces_own_user(policy, &ret_sandbox->has_slots, ret_failure)) < 0)
+    sandbox->has_slots = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
+    if (plan->own_user && (r = namespaces_own_user(&sandbox->policy, &sandbox->has_slots, ret_failure)) < 0)
         return r;
     /* Groups are inherited by every worker, whose user namespace could not give them up. */
     if ((r = credentials_drop_groups(ret_failure)) < 0)
         return r;
-    namespaces_share(ret_sandbox->proc_fd, policy->off, &ret_sandbox->isolation);
-    if ((r = prepare_files(ret_sandbox, ret_failure)) < 0)
+    namespaces_share(sandbox->proc_fd, sandbox->policy.off, &sandbox->isolation);
+    if ((r = prepare_files(sandbox, ret_failure)) < 0)
         return r;
-    if ((r = seccomp_prepare(seccomp_rules, seccomp_rule_count, seen_by_view(ret_sandbox), &ret_sandbox->filter,
-                             ret_failure)) < 0)
+    if ((r = seccomp_prepare(seccomp_rules, seccomp_rule_count, seen_by_view(sandbox), &sandbox->filter, ret_failure)) < 0)
         return r;
     /* Workers of the same user id are kept from the zygote's memory by this as well. Where they have user namespaces
      * the zygote must write to files in /proc that would then be root's. */
     if ((plan->clone_flags & CLONE_NEWUSER) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return failure_set(ret_failure, errno, "identity", "prctl(PR_SET_DUMPABLE): %s", strerror(errno));
-    note_layers(ret_sandbox);
+    note_layers(sandbox);
     return 0;
+}
+
+int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
+                    struct failure *ret_failure) {
+    *ret_sandbox = (struct sandbox){.policy = *policy, .plan = *plan, .proc_fd = -1, .scratch.fd = -1};
+    int r = prepare(ret_sandbox, ret_failure);
+    if (r < 0)
+        sandbox_done(ret_sandbox);
+    return r;
 }
 
 void sandbox_done(struct sandbox *sandbox) {
