@@ -35,6 +35,10 @@ static struct view the_view; /* a signal handler is given no context */
 
 /* --- Paths --- */
 
+static bool is_below(const char *path, const char folder[4]) {
+    return strncmp(path, folder, 4) == 0 && (path[4] == '/' || path[4] == '\0');
+}
+
 /* Copies a path with what it means for its beginning. `text` where there is nothing to translate. */
 static const char *translate(const char *text, char *space, size_t size) {
     const char *means = NULL;
@@ -45,10 +49,10 @@ static const char *translate(const char *text, char *space, size_t size) {
         rest += rest[1] == '/' ? 1 : 2;
     if (rest[0] == '\0' || rest[1] == '\0')
         return the_view.root;
-    if (strncmp(rest, "/tmp", 4) == 0 && (rest[4] == '/' || rest[4] == '\0')) {
+    if (is_below(rest, "/tmp")) {
         means = the_view.scratch;
         rest += 4;
-    } else if (strncmp(rest, "/etc", 4) == 0 && (rest[4] == '/' || rest[4] == '\0')) {
+    } else if (is_below(rest, "/etc") || (the_view.devices && is_below(rest, "/dev"))) {
         means = the_view.root;
     }
     size_t length = strnlen(rest, PATH_MAX);

@@ -10,11 +10,14 @@
 
 #include "base/failure.h"
 
+#include <stdbool.h>
+
 enum { VIEW_PATH = 128 };
 
 struct view {
     char scratch[VIEW_PATH]; /* what /tmp means; empty: paths are not translated */
     char root[VIEW_PATH];    /* what / and /etc mean */
+    bool devices;            /* /dev is in there as well */
 };
 
 /* Worker, before its filter is on. The view is kept for the life of the process. */
