@@ -253,21 +253,34 @@ def cases():
     return [pytest.param(name, marks=[pytest.mark.xfail(reason=known[name], strict=False)] if name in known else []) for name in ATTACKS]
 
 
-@pytest.mark.parametrize("name", cases())
-def test_the_neighbour(yard, name):
-    assert wait_until(lambda: len(yard.ready_pids()) >= CREW and not yard.busy_pids()), "the crew is not complete again"
-    alone = [innocent(yard) for _ in range(SAMPLES)]
-    hostile = Hostile(yard, FRAME + ATTACKS[name] + MAIN)
-    beside, end = [], time.monotonic() + SECONDS
+def undisturbed(service):
+    assert wait_until(lambda: len(service.ready_pids()) >= CREW and not service.busy_pids()), "the crew is not complete again"
+    return [innocent(service) for _ in range(SAMPLES)]
+
+
+def measure(service, script):
+    """(alone, beside): seconds of innocent runs before and after the attack, and during it."""
+    alone, beside = undisturbed(service), []
+    hostile, end = Hostile(service, script), time.monotonic() + SECONDS
     while len(beside) < SAMPLES or time.monotonic() < end:
-        beside.append(innocent(yard))
-    FIGURES[name] = alone, beside
+        beside.append(innocent(service))
     for answer in hostile.stop():
         assert answer.outcome in ("ok", "timeout", "memory"), answer
         if answer.outcome == "ok":
             assert answer.json["result"]["rounds"] > 0 and not answer.json["result"]["reached"], answer
-    limit = FACTOR * statistics.median(alone) + FLOOR_S
-    assert statistics.median(beside) <= limit, f"{statistics.median(beside):.3f} s beside the attack, {statistics.median(alone):.3f} s alone"
+    return alone + undisturbed(service), beside
+
+
+@pytest.mark.parametrize("name", cases())
+def test_the_neighbour(yard, name):
+    """Twice, if need be: whoever is starved is so each time, while a machine that is busy with something else
+    just then is not."""
+    for _ in range(2):
+        FIGURES[name] = measure(yard, FRAME + ATTACKS[name] + MAIN)
+        alone, beside = map(statistics.median, FIGURES[name])
+        if beside <= FACTOR * alone + FLOOR_S:
+            break
+    assert beside <= FACTOR * alone + FLOOR_S, f"{beside:.3f} s beside the attack, {alone:.3f} s alone"
     yard.assert_well()
 
 
