@@ -149,10 +149,9 @@ static void print_limits(const struct config *config) {
 }
 
 static void print_layers(const struct isolation *isolation) {
-    static const char *const words[] = {[LAYER_REFUSED] = "refused", [LAYER_ACTIVE] = "on", [LAYER_UNUSED] = "-"};
     for (unsigned i = 0; i < LAYER_COUNT; i++) {
         const struct layer_state *state = &isolation->layers[i];
-        printf("layer %-17s %-7s %.*s\n", layer_name(i), words[state->status % 3], (int)sizeof state->detail, state->detail);
+        printf("layer %-17s %-7s %.*s\n", layer_name(i), layer_status_name(state->status), (int)sizeof state->detail, state->detail);
     }
 }
 

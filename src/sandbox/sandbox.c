@@ -156,6 +156,10 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
     return 0;
 }
 
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot) {
+    return scratch_is_too_large(&sandbox->scratch, slot, &sandbox->policy);
+}
+
 void sandbox_release(const struct sandbox *sandbox, unsigned slot) {
     scratch_remove(&sandbox->scratch, slot);
 }

@@ -21,9 +21,9 @@ static const struct {
     unsigned char paths;
 } path_calls[] = {
 #ifdef SYS_open
-    {SYS_open, 1}, {SYS_creat, 1}, {SYS_stat, 1}, {SYS_lstat, 1}, {SYS_access, 1}, {SYS_readlink, 1},
+    {SYS_open, 1}, {SYS_stat, 1}, {SYS_lstat, 1}, {SYS_access, 1}, {SYS_readlink, 1},
     {SYS_mkdir, 1}, {SYS_rmdir, 1}, {SYS_unlink, 1}, {SYS_rename, 3}, {SYS_link, 3}, {SYS_symlink, 3},
-    {SYS_chmod, 1}, {SYS_utime, 1}, {SYS_utimes, 1}, {SYS_futimesat, 2},
+    {SYS_chmod, 1}, {SYS_utimes, 1},
 #endif
     {SYS_openat, 2}, {SYS_newfstatat, 2}, {SYS_statx, 2}, {SYS_statfs, 1}, {SYS_faccessat, 2}, {SYS_faccessat2, 2},
     {SYS_readlinkat, 2}, {SYS_chdir, 1}, {SYS_mkdirat, 2}, {SYS_unlinkat, 2}, {SYS_renameat, 2 | 8},

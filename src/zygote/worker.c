@@ -134,6 +134,8 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, 
         give_up(control, &failure);
     }
     reset_signals();
+    /* A group of its own, so that the keeper can speak of all its threads at once. */
+    setpgid(0, 0);
     /* Getting ready is nobody's hurry: the jobs that run, and the server, come first. */
     if (!hurry)
         setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);

@@ -8,7 +8,10 @@
 
 static const char *action_name(enum seccomp_action action) {
     switch (action) {
+    case SECCOMP_PATH:
+    case SECCOMP_ID:
     case SECCOMP_ALLOW: return "allow";
+    case SECCOMP_NOTHING: return "nothing";
     case SECCOMP_ABSENT: return "absent";
     case SECCOMP_UNSUPPORTED: return "unsupported";
     case SECCOMP_KILL: return "kill";
