@@ -127,10 +127,12 @@ static size_t make_plans(uint32_t off, struct plan *plans) {
 /* --- The choice --- */
 
 /* A layer that the failed plan had and the chosen one has not: that is why. */
-static void note_failure(struct isolation *isolation, const struct failure *failure) {
+static void note_failure(struct isolation *isolation, const struct plan *plan, const struct failure *failure) {
     for (unsigned layer = 0; layer < LAYER_COUNT; layer++) {
         struct layer_state *state = &isolation->layers[layer];
-        if (strcmp(failure->stage, layer_name(layer)) != 0 || state->status == LAYER_ACTIVE || state->error != 0)
+        bool is_it = strcmp(failure->stage, layer_name(layer)) == 0 ||
+                     (layer == LAYER_CHROOT && plan->chroot && strcmp(failure->stage, "scratch") == 0);
+        if (!is_it || state->status == LAYER_ACTIVE || state->error != 0)
             continue;
         size_t length = strcspn(failure->text, ":");
         layer_refused(isolation, (enum layer)layer, "", failure->error);
@@ -174,7 +176,7 @@ int probe_platform(const struct policy *policy, struct probe *ret_probe, struct 
     for (size_t i = 0; i < count && r < 0; i++) {
         r = try_plan(policy, &plans[i], trial);
         if (r < 0) {
-            note_failure(&ret_probe->isolation, &trial->failure);
+            note_failure(&ret_probe->isolation, &plans[i], &trial->failure);
             *ret_failure = trial->failure;
             continue;
         }

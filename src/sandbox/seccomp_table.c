@@ -130,7 +130,7 @@ const struct seccomp_rule seccomp_rules[] = {
 
     /* What a process may know of itself and its machine. */
     ALLOW("getpid"), ALLOW("getppid"), ID("getuid"), ID("geteuid"), ID("getgid"), ID("getegid"),
-    ID("getresuid"), ID("getresgid"), ID("getgroups"), ALLOW("getpgrp"), ALLOW("uname"),
+    ID("getresuid"), ID("getresgid"), ID("getgroups"), ALLOW("getpgrp"), ID("uname"),
     ALLOW("sysinfo"), ALLOW("getrusage"), ALLOW("getrlimit"), ALLOW("setrlimit"),
     ALLOW_IF("prlimit64", IS(0, 0)), ALLOW("getrandom"),
     ALLOW_IF("getpriority", IS(0, 0), IS(1, 0)),
