@@ -73,6 +73,10 @@ const struct option_spec config_options[] = {
            "first of the user ids used: the server's, then one for each worker"),
     TEXT(require, "require", "PYTHON_EXECUTOR_REQUIRE", "seccomp,rlimits,identity,filesystem,network",
          LETTERS "-,", "layers of confinement without which nothing is served; the first three always are"),
+#ifdef PX_LAYERS_OFF
+    TEXT(layers_off, "layers-off", "PYTHON_EXECUTOR_LAYERS_OFF", "", LETTERS "-,",
+         "layers of confinement to leave out; this is a test build, never to be deployed"),
+#endif
     TEXT(log, "log", "PYTHON_EXECUTOR_LOG", "info", NULL, "error, warning, info or debug"),
 };
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];

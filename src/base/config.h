@@ -49,6 +49,9 @@ struct config {
     uint64_t recycle;
     uint64_t uid_base;
     char require[CONFIG_TEXT];
+#ifdef PX_LAYERS_OFF
+    char layers_off[CONFIG_TEXT];
+#endif
     char log[CONFIG_TEXT];
 };
 

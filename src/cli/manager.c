@@ -180,6 +180,9 @@ static void zygote_ready(struct manager *manager, struct child *child) {
     }
     manager->served = true;
     print_layers(&manager->isolation);
+#ifdef PX_LAYERS_OFF
+    log_warning("this is a test build, which can leave out layers of confinement: never deploy it");
+#endif
     print_limits(manager->config);
     printf("ready in %.2f s, listening on %s\n", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
     fflush(stdout);

@@ -9,4 +9,7 @@ void policy_init(struct policy *ret_policy, const struct config *config) {
         .threads = config->threads,
         .uid_base = config->uid_base,
     };
+#ifdef PX_LAYERS_OFF
+    layer_parse(config->layers_off, &ret_policy->off, NULL);
+#endif
 }

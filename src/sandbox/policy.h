@@ -3,7 +3,9 @@
 #define PX_SANDBOX_POLICY_H
 
 #include "base/config.h"
+#include "base/layer.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { POLICY_MAX_PATHS = 32 };
@@ -23,6 +25,10 @@ struct policy {
     uint64_t uid_base; /* the worker in slot n has the outer uid uid_base + 1 + n */
     uint32_t off;      /* layers that are not to be used, as in layer_bit(); 0 but in a test build */
 };
+
+static inline bool policy_uses(const struct policy *policy, enum layer layer) {
+    return (policy->off & layer_bit(layer)) == 0;
+}
 
 /* What the configuration says; read_only is still empty. */
 void policy_init(struct policy *ret_policy, const struct config *config);

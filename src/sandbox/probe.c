@@ -112,16 +112,18 @@ static size_t make_plans(uint32_t off, struct plan *plans) {
             if (user != 0)
                 count = add(plans, count, plan, pid | CLONE_NEWNS);
         }
-    /* Who is behind a chroot may make no user namespace (clone(2)). */
-    if (user != 0)
-        count = add(plans, count, (struct plan){.landlock = landlock}, user | pid);
-    for (int flags = admin ? pid : 0;; flags = 0) {
-        if (chroot)
-            count = add(plans, count, (struct plan){.chroot = true, .landlock = landlock}, flags);
-        count = add(plans, count, (struct plan){.landlock = landlock}, flags);
-        if (flags == 0)
-            return count;
-    }
+    /* Any layer for the files comes before all others. Who is behind a chroot may make no user namespace (clone(2)). */
+    const struct plan plain = {.landlock = landlock};
+    const struct plan behind = {.chroot = true, .landlock = landlock};
+    if (landlock && user != 0)
+        count = add(plans, count, plain, user | pid);
+    if (chroot && admin)
+        count = add(plans, count, behind, pid);
+    if (chroot)
+        count = add(plans, count, behind, 0);
+    if (!landlock && user != 0)
+        count = add(plans, count, plain, user | pid);
+    return add(plans, count, plain, admin ? pid : 0);
 }
 
 /* --- The choice --- */

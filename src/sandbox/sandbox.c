@@ -56,18 +56,25 @@ static unsigned seen_by_view(const struct sandbox *sandbox) {
            ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? SECCOMP_REAL_IDS : SECCOMP_VIEWED_IDS);
 }
 
+/* Whether the kernel counts each worker as a user of its own. */
+static bool is_own_user(const struct sandbox *sandbox) {
+    return sandbox->has_slots || (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0;
+}
+
 static void note_layers(struct sandbox *sandbox) {
     struct isolation *isolation = &sandbox->isolation;
     const struct plan *plan = &sandbox->plan;
     char text[64];
-    layer_active(isolation, LAYER_SECCOMP, "allow-list, pinned to the worker's own pid");
-    layer_active(isolation, LAYER_RLIMITS,
-                 sandbox->has_slots || (plan->clone_flags & CLONE_NEWUSER) != 0
-                     ? "address space, CPU, files, threads, core"
-                     : "address space, CPU, files, core; threads by address space alone");
-    layer_active(isolation, LAYER_IDENTITY,
-                 sandbox->has_slots ? "a user id for each worker, no capabilities, no_new_privs"
-                                    : "the service's user id, no capabilities, no_new_privs");
+    if (policy_uses(&sandbox->policy, LAYER_SECCOMP))
+        layer_active(isolation, LAYER_SECCOMP, "allow-list, pinned to the worker's own pid");
+    if (policy_uses(&sandbox->policy, LAYER_RLIMITS))
+        layer_active(isolation, LAYER_RLIMITS,
+                     is_own_user(sandbox) ? "address space, CPU, files, threads, core"
+                                          : "address space, CPU, files, core; threads by address space alone");
+    if (policy_uses(&sandbox->policy, LAYER_IDENTITY))
+        layer_active(isolation, LAYER_IDENTITY,
+                     sandbox->has_slots ? "a user id for each worker, no capabilities, no_new_privs"
+                                        : "the service's user id, no capabilities, no_new_privs");
     if (plan->mounts)
         layer_active(isolation, LAYER_MOUNT, "one per worker: read-only Python runtime, a private tmpfs on /tmp");
     if (plan->chroot)
@@ -221,20 +228,24 @@ int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_fa
     /* Mounting needs the capabilities that enter_identity() drops. */
     if ((r = enter_scratch(sandbox, slot, &view, ret_failure)) < 0)
         return r;
-    if ((r = rlimits_enter(&sandbox->policy, sandbox->has_slots || (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0,
-                           ret_failure)) < 0)
+    if (policy_uses(&sandbox->policy, LAYER_RLIMITS) &&
+        (r = rlimits_enter(&sandbox->policy, is_own_user(sandbox), ret_failure)) < 0)
         return r;
-    if ((r = enter_identity(sandbox, slot, ret_failure)) < 0)
+    if (policy_uses(&sandbox->policy, LAYER_IDENTITY) && (r = enter_identity(sandbox, slot, ret_failure)) < 0)
         return r;
     /* After the change of user, which resets it (prctl(2)). The signal reaches a process 1 as well, since
      * it comes from outside its namespace. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return failure_set(ret_failure, errno, "identity", "prctl(PR_SET_PDEATHSIG): %s", strerror(errno));
-    /* Needs no_new_privs, which came with the identity. */
+    /* Came with the identity; the next two need it. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return failure_set(ret_failure, errno, "identity", "prctl(PR_SET_NO_NEW_PRIVS): %s", strerror(errno));
     if (sandbox->plan.landlock && (r = enter_landlock(sandbox, &view, ret_failure)) < 0)
         return r;
     if (seen_by_view(sandbox) != 0 && (r = view_enter(&view, ret_failure)) < 0)
         return r;
     /* Last, since it forbids everything above. */
+    if (!policy_uses(&sandbox->policy, LAYER_SECCOMP))
+        return 0;
     return seccomp_enter(&sandbox->filter, ret_failure);
 }

@@ -74,17 +74,21 @@ static int witness_scratch(bool needs_devices, struct failure *ret_failure) {
     return 0;
 }
 
+static bool is_on(const struct isolation *isolation, enum layer layer) {
+    return isolation->layers[layer].status == LAYER_ACTIVE;
+}
+
 int witness_layers(const struct isolation *isolation, struct failure *ret_failure) {
     static const enum layer files[] = {LAYER_MOUNT, LAYER_CHROOT, LAYER_LANDLOCK};
-    bool last_resort = isolation->layers[LAYER_CHROOT].status == LAYER_ACTIVE &&
-                       isolation->layers[LAYER_LANDLOCK].status != LAYER_ACTIVE;
+    bool last_resort = is_on(isolation, LAYER_CHROOT) && !is_on(isolation, LAYER_LANDLOCK);
     int r;
-    if ((r = witness_seccomp(ret_failure)) < 0 || (r = witness_identity(ret_failure)) < 0 ||
-        (r = witness_rlimits(ret_failure)) < 0 || (r = witness_scratch(!last_resort, ret_failure)) < 0)
+    if ((is_on(isolation, LAYER_SECCOMP) && (r = witness_seccomp(ret_failure)) < 0) ||
+        (is_on(isolation, LAYER_IDENTITY) && (r = witness_identity(ret_failure)) < 0) ||
+        (is_on(isolation, LAYER_RLIMITS) && (r = witness_rlimits(ret_failure)) < 0) || (r = witness_scratch(!last_resort, ret_failure)) < 0)
         return r;
     /* chroot hides everything but /usr and lets that be written to by whom it belongs to, which is no worker. */
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        if (isolation->layers[files[i]].status == LAYER_ACTIVE)
+        if (is_on(isolation, files[i]))
             return witness_files(layer_name(files[i]), ret_failure);
     return 0;
 }

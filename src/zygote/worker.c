@@ -76,7 +76,7 @@ static struct worker_baseline receive_job(void) {
     return message.baseline;
 }
 
-static void set_limits(const struct job_order *order, const struct worker_baseline *baseline) {
+static void set_limits(const struct policy *policy, const struct job_order *order, const struct worker_baseline *baseline) {
     uint64_t used_us = baseline->user_us + baseline->system_us;
     struct job_rlimits limits = {
         .cpu_seconds = (used_us + order->cpu_ms * 1000 + 999999) / 1000000,
@@ -85,7 +85,7 @@ static void set_limits(const struct job_order *order, const struct worker_baseli
         .address_bytes = baseline->address_bytes + 2 * order->memory_bytes,
         .file_bytes = order->file_bytes,
     };
-    if (rlimits_job(&limits) < 0)
+    if (policy_uses(policy, LAYER_RLIMITS) && rlimits_job(&limits) < 0)
         _exit(EXIT_FAILURE);
 }
 
@@ -102,14 +102,14 @@ static int read_job(struct job_order *ret_order, const char **ret_script, size_t
     return 0;
 }
 
-static _Noreturn void do_job(const struct worker_baseline *baseline) {
+static _Noreturn void do_job(const struct policy *policy, const struct worker_baseline *baseline) {
     struct job_order order;
     struct python_answer answer;
     const char *script;
     size_t size;
     if (read_job(&order, &script, &size) < 0)
         _exit(EXIT_FAILURE);
-    set_limits(&order, baseline);
+    set_limits(policy, &order, baseline);
     if (python_run(script, size, order.result_bytes, (order.flags & JOB_DETAILS) != 0, &answer) < 0)
         _exit(EXIT_FAILURE);
     const struct iovec parts[] = {{(void *)answer.text, answer.text_size},
@@ -148,5 +148,5 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, 
     }
     say_ready();
     struct worker_baseline baseline = receive_job();
-    do_job(&baseline);
+    do_job(&sandbox->policy, &baseline);
 }
