@@ -13,6 +13,7 @@
 #include "cli/children.h"
 #include "cli/grants.h"
 #include "cli/listener.h"
+#include "sandbox/credentials.h"
 #include "sandbox/scratch.h"
 #include "wire/message.h"
 
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -356,6 +358,10 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
                                        sizeof manager->url, ret_failure);
     if (manager->listen_fd < 0)
         return manager->listen_fd;
+    /* From here on it starts the others and ends them; nobody may look into it either. */
+    if ((r = credentials_keep_for_workers(ret_failure)) < 0)
+        return r;
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

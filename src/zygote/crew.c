@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "sandbox/rlimits.h"
 #include "zygote/python.h"
 #include "zygote/worker.h"
 
@@ -13,16 +14,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { STARTING_MAX = 2, MEMBER_NICE_RUNNING = 5, QUIET_US = 2000 };
 
+/* Linux shows every page that was only read as one and the same page of zeros. gVisor takes memory for each, and what
+ * numpy.zeros() is innocent of elsewhere counts there: then the limit is where the address space ends as well. */
+static uint64_t find_resident_factor(const struct crew *crew) {
+    enum { PROBE = 8 << 20 };
+    const struct member self = {.pid = getpid()};
+    struct member_usage before = {0};
+    struct member_usage after = {0};
+    char *memory = mmap(NULL, PROBE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return 1;
+    crew_measure(crew, &self, &before);
+    for (size_t i = 0; i < PROBE; i += 4096)
+        *(volatile char *)(memory + i);
+    crew_measure(crew, &self, &after);
+    munmap(memory, PROBE);
+    return after.resident_bytes > before.resident_bytes + PROBE / 2 ? RLIMITS_ADDRESS_FACTOR : 1;
+}
+
 void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle) {
     *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .wanted_idle = wanted_idle};
     for (size_t i = 0; i < CREW_MAX; i++)
         crew->members[i].control = -1;
+    crew->resident_factor = find_resident_factor(crew);
 }
 
 void crew_done(struct crew *crew) {

@@ -37,6 +37,7 @@ struct crew {
     struct sandbox *sandbox;
     struct member members[CREW_MAX];
     unsigned first_slot;
+    uint64_t resident_factor; /* of a job's memory, before it has too much: see crew.c */
     size_t wanted_idle;
     size_t starting;
     size_t idle;

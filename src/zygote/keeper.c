@@ -37,7 +37,7 @@ static void look_at(const struct crew *crew, struct member *member) {
     struct member_usage usage;
     if (crew_measure(crew, member, &usage) < 0)
         return;
-    if (usage.resident_bytes > member->baseline.resident_bytes + member->order.memory_bytes)
+    if (usage.resident_bytes > member->baseline.resident_bytes + crew->resident_factor * member->order.memory_bytes)
         end(member, ENDING_MEMORY);
     else if (crew_is_full(crew, member))
         end(member, ENDING_SCRATCH);
