@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/children.h"
 #include "cli/listener.h"
+#include "sandbox/cgroup.h"
 #include "wire/message.h"
 
 #include <errno.h>
@@ -222,6 +223,8 @@ static void child_ended(struct manager *manager, struct child *child, const char
     else if (!expected && manager->served)
         log_warning("the %s ended with status %d", name, WEXITSTATUS(status));
     bool was_ready = child->ready || child == &manager->server;
+    if (child != &manager->server)
+        cgroup_sweep(); /* one that was killed has left its groups behind */
     forget(child);
     if (expected || manager->done)
         return;
@@ -319,6 +322,7 @@ static void run(struct manager *manager) {
     kill_all(manager);
     while (waitpid(-1, NULL, 0) > 0)
         continue;
+    cgroup_sweep();
 }
 
 static int prepare(struct manager *manager, struct failure *ret_failure) {
@@ -326,6 +330,7 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     int r = programs_open(&manager->programs, ret_failure);
     if (r < 0)
         return r;
+    cgroup_sweep();
     manager->listen_fd = listener_open(manager->config->host, manager->config->port, manager->url,
                                        sizeof manager->url, ret_failure);
     if (manager->listen_fd < 0)

@@ -38,7 +38,7 @@ int namespaces_prepare(struct failure *ret_failure) {
     return 0;
 }
 
-pid_t namespaces_clone(void) {
+pid_t namespaces_clone(int cgroup_fd) {
     struct clone_args args = {
         .flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS,
         .exit_signal = SIGCHLD,
@@ -51,6 +51,10 @@ pid_t namespaces_clone(void) {
     if (prctl(PR_GET_TID_ADDRESS, &thread_id_at, 0, 0, 0) == 0 && thread_id_at != 0) {
         args.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
         args.child_tid = thread_id_at;
+    }
+    if (cgroup_fd >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (__u64)cgroup_fd;
     }
     long pid = syscall(SYS_clone3, &args, sizeof args);
     return pid < 0 ? -errno : (pid_t)pid;

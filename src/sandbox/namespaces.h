@@ -13,10 +13,11 @@
 /* Zygote, once, as root: leaves the host's network, IPC, UTS and mount namespaces. */
 int namespaces_prepare(struct failure *ret_failure);
 
-/* Zygote: forks a worker into new user, pid and mount namespaces. Returns as fork(2) does: 0 in the
+/* Zygote: forks a worker into new user, pid and mount namespaces, and where cgroup_fd is set into that
+ * control group (CLONE_INTO_CGROUP, Linux 5.7). Returns as fork(2) does: 0 in the
  * worker, its pid in the zygote, a negative errno. One thread must be running, and what
  * pthread_atfork(3) would do is the caller's, since this goes past glibc. */
-pid_t namespaces_clone(void);
+pid_t namespaces_clone(int cgroup_fd);
 
 /* Zygote: makes the inner POLICY_UID of the worker the outer uid. proc_fd is the zygote's /proc.
  * user_namespaces(7): a map can be written once, and by a process with CAP_SETUID outside. */

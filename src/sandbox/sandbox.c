@@ -30,12 +30,14 @@ const struct sandbox_layer sandbox_layers[] = {
 };
 const size_t sandbox_layer_count = sizeof sandbox_layers / sizeof sandbox_layers[0];
 
-int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, struct failure *ret_failure) {
+static int prepare_layers(struct sandbox *ret_sandbox, const struct policy *policy, struct failure *ret_failure) {
+    const struct cgroup_limits limits = {.memory_bytes = policy->memory_bytes, .pids = policy->threads};
     int r;
-    *ret_sandbox = (struct sandbox){.policy = *policy, .proc_fd = -1};
     cleanup_fd int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (proc_fd < 0)
         return failure_set(ret_failure, errno, "user namespace", "cannot open /proc: %s", strerror(errno));
+    /* While its folders can be seen; where none can be made the other layers have to do. */
+    cgroup_prepare(&ret_sandbox->cgroup, &limits, &ret_sandbox->cgroup_refusal);
     /* Groups are inherited by every worker, whose user namespace could not give them up. */
     if ((r = credentials_drop_groups(ret_failure)) < 0)
         return r;
@@ -50,13 +52,34 @@ int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, st
     return 0;
 }
 
+int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, struct failure *ret_failure) {
+    *ret_sandbox = (struct sandbox){.policy = *policy, .proc_fd = -1};
+    int r = prepare_layers(ret_sandbox, policy, ret_failure);
+    if (r < 0)
+        cgroup_done(&ret_sandbox->cgroup);
+    return r;
+}
+
 void sandbox_done(struct sandbox *sandbox) {
+    cgroup_done(&sandbox->cgroup);
     seccomp_done(&sandbox->filter);
     sandbox->proc_fd = fd_close(sandbox->proc_fd);
 }
 
-pid_t sandbox_clone(void) {
-    return namespaces_clone();
+pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
+    cleanup_fd int group = -1;
+    int r = cgroup_admit(&sandbox->cgroup, slot, &group, ret_failure);
+    if (r < 0)
+        return r;
+    pid_t pid = namespaces_clone(group);
+    if (pid < 0)
+        return failure_set(ret_failure, (int)-pid, "user namespace",
+                           "clone() with new user, pid and mount namespaces was refused: %s",
+                           strerror((int)-pid));
+    /* At once, since the folders are among the descriptors that it is about to close. */
+    if (pid == 0)
+        sandbox->cgroup_entered = cgroup_enter(&sandbox->cgroup, slot, &sandbox->cgroup_failure);
+    return pid;
 }
 
 int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure) {
@@ -74,6 +97,10 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
 int sandbox_enter(struct sandbox *sandbox, struct failure *ret_failure) {
     const struct policy *policy = &sandbox->policy;
     int r;
+    if (sandbox->cgroup_entered < 0) {
+        *ret_failure = sandbox->cgroup_failure;
+        return sandbox->cgroup_entered;
+    }
     /* Mounting needs the capabilities that credentials_enter() drops. */
     if ((r = scratch_enter(policy, ret_failure)) < 0)
         return r;

@@ -7,6 +7,7 @@
 #define PX_SANDBOX_SANDBOX_H
 
 #include "base/failure.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/policy.h"
 #include "sandbox/seccomp.h"
 
@@ -16,6 +17,10 @@
 struct sandbox {
     struct policy policy;
     struct seccomp_program filter;
+    struct cgroup cgroup;          /* without a version where none can be made … */
+    struct failure cgroup_refusal; /* … for this reason */
+    int cgroup_entered;            /* worker: what became of it, 0 or a negative errno with … */
+    struct failure cgroup_failure; /* … its words */
     int proc_fd; /* the host's /proc, opened before it goes out of sight; never a worker's */
 };
 
@@ -33,8 +38,9 @@ extern const size_t sandbox_layer_count;
 int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, struct failure *ret_failure);
 void sandbox_done(struct sandbox *sandbox);
 
-/* Zygote: as fork(2), see namespaces_clone(). */
-pid_t sandbox_clone(void);
+/* Zygote: as fork(2), see namespaces_clone(); into the control group of its slot where there are any. A
+ * negative errno comes with words. */
+pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
 /* Zygote: gives the worker the identity of its slot and makes it the first to die of memory. */
 int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure);

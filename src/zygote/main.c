@@ -5,6 +5,7 @@
  * system, and serves.
  */
 #include "base/config.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "sandbox/sandbox.h"
 #include "wire/inherit.h"
@@ -14,12 +15,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { MEMORY_SPARE_MB = 64 };
 
 /* Where the system keeps what imports need besides sys.path; those that do not exist are left out. */
 static const char *const system_folders[] = {
@@ -95,6 +99,18 @@ static void settle_heap(void) {
     free(block);
 }
 
+/* What a worker may be charged with in the worst case that is innocent: it has its memory, has copied all
+ * that it shares with us, and has filled its /tmp. Then some for the kernel's own, and for what it gets in
+ * the time that the keeper, which shall be the first to see it, needs to look. */
+static uint64_t worker_memory(const struct config *config) {
+    char text[128];
+    unsigned long long pages = 0;
+    if (fd_read_file(AT_FDCWD, "/proc/self/statm", text, sizeof text) > 0)
+        sscanf(text, "%*u %llu", &pages);
+    uint64_t ours = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return ours + ((config->memory_mb + config->scratch_mb + MEMORY_SPARE_MB) << 20);
+}
+
 static int make_policy(const struct config *config, struct policy *ret_policy, struct failure *ret_failure) {
     enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
     *ret_policy = (struct policy){
@@ -102,6 +118,7 @@ static int make_policy(const struct config *config, struct policy *ret_policy, s
         .scratch_files = config->scratch_files,
         .open_files = config->open_files,
         .threads = config->threads,
+        .memory_bytes = worker_memory(config),
         .uid_base = config->uid_base,
     };
     int count = python_folders(ret_policy->read_only, POLICY_MAX_PATHS - SYSTEM - 1);
