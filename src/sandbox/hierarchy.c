@@ -20,7 +20,7 @@ static const char layer[] = "cgroup";
 static const char prefix[] = "python-executor-";
 
 /* Version 2: where the manager, the server and the zygotes go. Not a number, so it is never swept. */
-#define OWN_LEAF "python-executor-self"
+static const char own_leaf[] = "python-executor-self";
 
 /* --- Where we are --- */
 
@@ -95,7 +95,7 @@ static int open_in_mount(char *line, const char *controller, const char *own) {
 /* A process that hierarchy_hand_down() has moved is one below its own group. */
 static void leave_leaf(char *path) {
     char *last = strrchr(path, '/');
-    if (last != NULL && strcmp(last + 1, OWN_LEAF) == 0)
+    if (last != NULL && strcmp(last + 1, own_leaf) == 0)
         last[last == path] = '\0';
 }
 
@@ -175,9 +175,9 @@ static int move_processes(int folder) {
     int r = pass_processes(folder, -1, with_family);
     if (r <= 0)
         return r;
-    if (mkdirat(folder, OWN_LEAF, 0755) < 0 && errno != EEXIST)
+    if (mkdirat(folder, own_leaf, 0755) < 0 && errno != EEXIST)
         return -errno;
-    cleanup_fd int leaf = openat(folder, OWN_LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int leaf = openat(folder, own_leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (leaf < 0)
         return -errno;
     for (int tries = 0; tries < 8 && r > 0; tries++)
@@ -209,9 +209,6 @@ int hierarchy_hand_down(int folder, const char *controllers, struct failure *ret
     r = fd_write_file(folder, "cgroup.subtree_control", controllers);
     if (r < 0)
         return failure_set(ret_failure, -r, layer, "cgroup.subtree_control was refused: %s", strerror(-r));
-    /* The server before the workers. It is weighed against groups of ours alone; without the file, or the
-     * leaf, there is nothing to weigh. */
-    fd_write_file(folder, OWN_LEAF "/cpu.weight", "10000");
     return 0;
 }
 
