@@ -77,6 +77,13 @@ void layer_refused(struct isolation *isolation, enum layer layer, const char *ca
     snprintf(state->detail, sizeof state->detail, "%s: %s", call, strerror(error));
 }
 
+void layer_refused_because(struct isolation *isolation, enum layer layer, const struct failure *failure) {
+    struct layer_state *state = &isolation->layers[layer];
+    *state = (struct layer_state){.status = LAYER_REFUSED, .error = failure->error};
+    snprintf(state->call, sizeof state->call, "%.*s", (int)strcspn(failure->text, ":"), failure->text);
+    snprintf(state->detail, sizeof state->detail, "%.*s", (int)sizeof state->detail - 1, failure->text);
+}
+
 static int is_active(const struct isolation *isolation, enum layer layer) {
     return isolation->layers[layer].status == LAYER_ACTIVE;
 }

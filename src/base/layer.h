@@ -68,6 +68,9 @@ void layer_active(struct isolation *isolation, enum layer layer, const char *det
 void layer_unused(struct isolation *isolation, enum layer layer, const char *detail);
 void layer_refused(struct isolation *isolation, enum layer layer, const char *call, int error);
 
+/* The same from a failure's text, `call: reason`. */
+void layer_refused_because(struct isolation *isolation, enum layer layer, const struct failure *failure);
+
 /* The first word of the floor that is not met, by the layer itself or by one of those that provide it; LAYER_WORDS
  * where all are. */
 unsigned layer_missing(const struct isolation *isolation, uint32_t floor);

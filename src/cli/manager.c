@@ -13,6 +13,7 @@
 #include "cli/children.h"
 #include "cli/grants.h"
 #include "cli/listener.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/credentials.h"
 #include "sandbox/scratch.h"
 #include "wire/message.h"
@@ -249,6 +250,8 @@ static void child_ended(struct manager *manager, struct child *child, const char
     else if (!expected && manager->served)
         log_warning("the %s ended with status %d", name, WEXITSTATUS(status));
     bool was_ready = child->ready || child == &manager->server;
+    if (child != &manager->server)
+        cgroup_sweep(); /* its folders are swept by the next one */
     forget(child);
     if (expected || manager->done)
         return;
@@ -332,6 +335,12 @@ static void wait_and_hear(struct manager *manager) {
         take_signals(manager);
 }
 
+/* What zygotes that were killed have left behind. */
+static void sweep(void) {
+    scratch_sweep();
+    cgroup_sweep();
+}
+
 static void run(struct manager *manager) {
     while (!manager->done) {
         start_missing(manager);
@@ -346,7 +355,7 @@ static void run(struct manager *manager) {
     kill_all(manager);
     while (waitpid(-1, NULL, 0) > 0)
         continue;
-    scratch_sweep();
+    sweep();
 }
 
 static int prepare(struct manager *manager, struct failure *ret_failure) {
@@ -354,6 +363,7 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     int r = programs_open(&manager->programs, ret_failure);
     if (r < 0)
         return r;
+    cgroup_sweep();
     manager->listen_fd = listener_open(manager->config->host, manager->config->port, manager->url,
                                        sizeof manager->url, ret_failure);
     if (manager->listen_fd < 0)

@@ -103,9 +103,9 @@ static void kill_member(const struct member *member) {
     kill(member->pid, SIGKILL);
 }
 
-static pid_t fork_worker(struct crew *crew, unsigned slot, int control, bool hurry) {
+static pid_t fork_worker(struct crew *crew, unsigned slot, int control, bool hurry, struct failure *ret_failure) {
     python_before_fork();
-    pid_t pid = sandbox_clone(crew->sandbox);
+    pid_t pid = sandbox_clone(crew->sandbox, slot, ret_failure);
     if (pid != 0) {
         python_after_fork_parent();
         return pid;
@@ -168,9 +168,9 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
         return failure_set(ret_failure, errno, "worker", "fcntl(): %s", strerror(errno));
     /* When few are left, two that are half warm are worth more than one that is warm. */
     bool hurry = waiting > 0 || crew->idle <= crew->wanted_idle / 4;
-    pid_t pid = fork_worker(crew, slot_of(crew, member), theirs, hurry);
+    pid_t pid = fork_worker(crew, slot_of(crew, member), theirs, hurry, ret_failure);
     if (pid < 0)
-        return failure_set(ret_failure, (int)-pid, "worker", "clone(): %s", strerror((int)-pid));
+        return pid;
     *member = (struct member){.pid = pid, .control = fd_steal(&ours)};
     set_state(crew, member, MEMBER_STARTING);
     r = admit(crew, member, ret_failure);
