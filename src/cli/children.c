@@ -150,7 +150,7 @@ pid_t children_start_server(const struct programs *programs, const struct config
         int program = programs->server;
         prepare(&program, control, listen_fd);
         if (credentials_drop_groups(&failure) < 0 ||
-            credentials_enter((uid_t)config->uid_base, (gid_t)config->uid_base, &failure) < 0)
+            credentials_enter_with_chroot((uid_t)config->uid_base, (gid_t)config->uid_base, &failure) < 0)
             give_up(&failure);
         die_with(manager); /* behind the change of user, which resets it */
         execute(program, arguments, server_environment);

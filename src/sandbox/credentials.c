@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,14 +19,37 @@ int credentials_drop_groups(struct failure *ret_failure) {
     return setgroups(0, NULL) < 0 ? refused("setgroups()", ret_failure) : 0;
 }
 
-int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure) {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[2] = {0};
-    /* The bounding set first, while CAP_SETPCAP is there. The kernel says EINVAL behind the last
-     * capability it knows (capabilities(7)). */
+/* 0 or -1 with errno set. The kernel says EINVAL behind the last capability it knows (capabilities(7)). */
+static int drop_bounding_set(void) {
     for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
         continue;
-    if (errno != EINVAL)
+    return errno == EINVAL ? 0 : -1;
+}
+
+/* In every set but the bounding one; all of them are below 32. */
+static int set_capabilities(uint32_t kept) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{.effective = kept, .permitted = kept, .inheritable = kept}};
+    return (int)syscall(SYS_capset, &header, sets);
+}
+
+/* What of these it has, made to last over the change of user. An inheritable capability must be in the
+ * bounding set when it becomes one, so this is before that is dropped. */
+static uint32_t keep(uint32_t wanted) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {0};
+    if (syscall(SYS_capget, &header, sets) < 0)
+        return 0;
+    uint32_t kept = wanted & sets[0].permitted;
+    sets[0].inheritable |= kept;
+    if (kept == 0 || syscall(SYS_capset, &header, sets) < 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return 0;
+    return kept;
+}
+
+static int enter(uid_t uid, gid_t gid, uint32_t kept, struct failure *ret_failure) {
+    /* The bounding set first, while CAP_SETPCAP is there. */
+    if (drop_bounding_set() < 0)
         return refused("dropping the bounding set", ret_failure);
     if (setresgid(gid, gid, gid) < 0)
         return refused("setresgid()", ret_failure);
@@ -33,7 +57,7 @@ int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure) {
         return refused("setresuid()", ret_failure);
     /* Becoming an ordinary user clears them only when coming from uid 0, which a worker in a user
      * namespace without a root is not. */
-    if (syscall(SYS_capset, &header, none) < 0)
+    if (set_capabilities(kept) < 0)
         return refused("capset()", ret_failure);
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         return refused("clearing ambient capabilities", ret_failure);
@@ -44,4 +68,25 @@ int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return refused("PR_SET_DUMPABLE", ret_failure);
     return 0;
+}
+
+int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure) {
+    return enter(uid, gid, 0, ret_failure);
+}
+
+int credentials_enter_with_chroot(uid_t uid, gid_t gid, struct failure *ret_failure) {
+    uint32_t kept = keep(1u << CAP_SYS_CHROOT);
+    int r = enter(uid, gid, kept, ret_failure);
+    /* An ambient capability is the one kind that an exec without privileges leaves; a platform that does not
+     * know them (old gVisor) goes without. */
+    if (r == 0 && kept != 0)
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0);
+    return r;
+}
+
+int credentials_drop_capabilities(struct failure *ret_failure) {
+    (void)drop_bounding_set(); /* wants CAP_SETPCAP; with no_new_privs nothing comes out of that set */
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+        return refused("clearing ambient capabilities", ret_failure);
+    return set_capabilities(0) < 0 ? refused("capset()", ret_failure) : 0;
 }

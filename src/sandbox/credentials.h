@@ -11,6 +11,14 @@
  * CAP_SETPCAP in the present user namespace. */
 int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure);
 
+/* The same, but CAP_SYS_CHROOT, where it is there, is kept over the next exec, and nothing else: for a
+ * program that cannot leave the file system before it is loaded from it. */
+int credentials_enter_with_chroot(uid_t uid, gid_t gid, struct failure *ret_failure);
+
+/* Keeps who it is and gives up every capability, those of an own user namespace too, and of the bounding set
+ * what it may. */
+int credentials_drop_capabilities(struct failure *ret_failure);
+
 /* Gives up all supplementary groups. Needs CAP_SETGID. */
 int credentials_drop_groups(struct failure *ret_failure);
 
