@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -75,14 +74,10 @@ static void enter_landlock(struct isolation *layers) {
 /* --- Who it is, and how much it may have --- */
 
 static int enter_identity(struct isolation *layers, struct failure *ret_failure) {
-    char detail[64];
-    uid_t user = getuid();
     int r = credentials_drop_capabilities(ret_failure);
-    if (r < 0)
-        return r;
-    snprintf(detail, sizeof detail, "user %u, no capabilities", (unsigned)user);
-    layer_active(layers, LAYER_IDENTITY, detail);
-    return 0;
+    if (r == 0)
+        layer_active(layers, LAYER_IDENTITY, "no capabilities");
+    return r;
 }
 
 /* No core, no further process, no byte into a file. The last not where standard error is a file: its log

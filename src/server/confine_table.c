@@ -70,7 +70,7 @@ const struct seccomp_rule confine_rules[] = {
     ALLOW_IF("prlimit64", IS(0, 0), IS_NULL(2)), ALLOW("getrlimit"), ALLOW("futex"),
 
     /* Its end, also by assert() and abort(), which sends itself SIGABRT. */
-    ALLOW("exit"), ALLOW("exit_group"), ALLOW("getpid"), ALLOW("rt_sigprocmask"), ALLOW("rt_sigaction"),
+    ALLOW("exit"), ALLOW("exit_group"), ALLOW("getpid"), ALLOW("gettid"), ALLOW("rt_sigprocmask"), ALLOW("rt_sigaction"),
     ALLOW("rt_sigreturn"), ALLOW("restart_syscall"), ALLOW_IF("tgkill", IS(0, SECCOMP_SELF), IS(2, SIGABRT)),
 
     /* Nothing innocent ever gets here. */
