@@ -74,6 +74,9 @@ static int export_program(scmp_filter_ctx context, struct seccomp_program *ret_p
 
 int seccomp_prepare(const struct seccomp_rule *rules, size_t count, unsigned view, struct seccomp_program *ret_program,
                     struct failure *ret_failure) {
+    /* The library asks the kernel which actions it knows, and gVisor, which knows them, cannot be asked
+     * (SECCOMP_GET_ACTION_AVAIL). Level 3 of seccomp_api_set(3) is Linux 4.14, with SCMP_ACT_KILL_PROCESS. */
+    seccomp_api_set(3);
     scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     const char *what = "seccomp_init";
     int r = context == NULL ? -ENOMEM : 0;

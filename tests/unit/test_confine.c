@@ -256,9 +256,11 @@ static void see_from_outside(void (*become)(void)) {
     FILE *file = fopen(path, "re");
     CHECK(file != NULL);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    CHECK(strstr(text, "NoNewPrivs:\t1\n") != NULL && strstr(text, "Seccomp:\t2\n") != NULL);
+    CHECK(strstr(text, "Seccomp:\t2\n") != NULL);
+    CHECK(strstr(text, "NoNewPrivs:") == NULL || strstr(text, "NoNewPrivs:\t1\n") != NULL); /* gVisor does not say */
     CHECK(strstr(text, "CapEff:\t0000000000000000\n") != NULL && strstr(text, "CapPrm:\t0000000000000000\n") != NULL);
-    CHECK(strstr(text, "CapInh:\t0000000000000000\n") != NULL && strstr(text, "CapAmb:\t0000000000000000\n") != NULL);
+    CHECK(strstr(text, "CapInh:\t0000000000000000\n") != NULL);
+    CHECK(strstr(text, "CapAmb:") == NULL || strstr(text, "CapAmb:\t0000000000000000\n") != NULL);
     snprintf(path, sizeof path, "/proc/%d/root/etc", (int)child);
     bool chrooted = layers.layers[LAYER_CHROOT].status == LAYER_ACTIVE;
     CHECK(geteuid() != 0 || (access(path, F_OK) < 0) == chrooted);
@@ -315,7 +317,9 @@ static void test_it_can_work(void **state) {
 }
 
 static void log_to_a_file(void) {
-    int file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+    char path[] = "/tmp/test_confine-log-XXXXXX";
+    int file = mkstemp(path);
+    CHECK(unlink(path) == 0);
     CHECK(file >= 0 && dup2(file, STDERR_FILENO) >= 0);
     confine();
     _exit(write(STDERR_FILENO, "line\n", 5) == 5 ? 0 : 1);
