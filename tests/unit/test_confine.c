@@ -263,7 +263,7 @@ static void see_from_outside(void (*become)(void)) {
     CHECK(strstr(text, "CapAmb:") == NULL || strstr(text, "CapAmb:\t0000000000000000\n") != NULL);
     snprintf(path, sizeof path, "/proc/%d/root/etc", (int)child);
     bool chrooted = layers.layers[LAYER_CHROOT].status == LAYER_ACTIVE;
-    CHECK(geteuid() != 0 || (access(path, F_OK) < 0) == chrooted);
+    CHECK(!chrooted || access(path, F_OK) < 0);
     CHECK(write(ends[1], "x", 1) == 1);
     int status = -1;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
