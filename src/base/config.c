@@ -1,6 +1,8 @@
 /* The configuration: see config.h. */
 #include "base/config.h"
 
+#include "base/layer.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -69,6 +71,8 @@ const struct option_spec config_options[] = {
            "runs after which a fresh zygote takes over, with a new address layout and hash seed"),
     NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 65000, 1000, 4000000000,
            "first of the user ids used: the server's, then one for each worker"),
+    TEXT(require, "require", "PYTHON_EXECUTOR_REQUIRE", "seccomp,rlimits,identity,filesystem,network",
+         LETTERS "-,", "layers of confinement without which nothing is served; the first three always are"),
     TEXT(log, "log", "PYTHON_EXECUTOR_LOG", "info", NULL, "error, warning, info or debug"),
 };
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];
@@ -175,7 +179,25 @@ int config_from_args(struct config *config, int argc, char *const *argv, struct 
     return 0;
 }
 
+static int check_floor(const struct config *config, struct failure *ret_failure) {
+    /* What all others lean on: without these a worker is not one process, of bounded size, that is nobody. */
+    static const enum layer always[] = {LAYER_SECCOMP, LAYER_RLIMITS, LAYER_IDENTITY};
+    uint32_t floor;
+    if (layer_parse(config->require, &floor, ret_failure) < 0) {
+        snprintf(ret_failure->stage, sizeof ret_failure->stage, "--require");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+        if ((floor & layer_bit(always[i])) == 0)
+            return failure_set(ret_failure, EINVAL, "--require", "must name %s, which nothing is safe without",
+                               layer_name(always[i]));
+    return 0;
+}
+
 int config_check(const struct config *config, struct failure *ret_failure) {
+    int r = check_floor(config, ret_failure);
+    if (r < 0)
+        return r;
     if (config->script_kb > config->body_kb)
         return failure_set(ret_failure, EINVAL, "--script-kb", "%llu is more than --body-kb, which is %llu",
                            (unsigned long long)config->script_kb, (unsigned long long)config->body_kb);

@@ -48,6 +48,7 @@ struct config {
     char preload[CONFIG_TEXT];
     uint64_t recycle;
     uint64_t uid_base;
+    char require[CONFIG_TEXT];
     char log[CONFIG_TEXT];
 };
 

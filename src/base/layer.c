@@ -75,22 +75,43 @@ static int is_active(const struct isolation *isolation, enum layer layer) {
     return isolation->layers[layer].status == LAYER_ACTIVE;
 }
 
-int layer_is_met(const struct isolation *isolation, unsigned word) {
-    switch (word) {
-    case LAYER_ANY_FILESYSTEM:
-        return is_active(isolation, LAYER_MOUNT) || is_active(isolation, LAYER_CHROOT) ||
-               is_active(isolation, LAYER_LANDLOCK);
+/* Those that meet a word. */
+static uint32_t providers(unsigned word) {
+    if (word == LAYER_ANY_FILESYSTEM)
+        return layer_bit(LAYER_MOUNT) | layer_bit(LAYER_CHROOT) | layer_bit(LAYER_LANDLOCK);
     /* The filter knows no socket but an unnamed pair, and so no network. */
-    case LAYER_ANY_NETWORK: return is_active(isolation, LAYER_NET) || is_active(isolation, LAYER_SECCOMP);
-    default: return is_active(isolation, (enum layer)word);
-    }
+    if (word == LAYER_ANY_NETWORK)
+        return layer_bit(LAYER_NET) | layer_bit(LAYER_SECCOMP);
+    return layer_bit(word);
+}
+
+static int is_met(const struct isolation *isolation, unsigned word) {
+    for (unsigned i = 0; i < LAYER_COUNT; i++)
+        if ((providers(word) & layer_bit(i)) != 0 && is_active(isolation, (enum layer)i))
+            return 1;
+    return 0;
 }
 
 unsigned layer_missing(const struct isolation *isolation, uint32_t floor) {
     for (unsigned word = 0; word < LAYER_WORDS; word++)
-        if ((floor & layer_bit(word)) != 0 && !layer_is_met(isolation, word))
+        if ((floor & layer_bit(word)) != 0 && !is_met(isolation, word))
             return word;
     return LAYER_WORDS;
+}
+
+int layer_explain(const struct isolation *isolation, unsigned word, struct failure *ret_failure) {
+    char text[sizeof ret_failure->text] = "";
+    size_t length = 0;
+    int error = EPERM;
+    for (unsigned i = 0; i < LAYER_COUNT && length < sizeof text; i++) {
+        const struct layer_state *state = &isolation->layers[i];
+        if ((providers(word) & layer_bit(i)) == 0)
+            continue;
+        error = state->error != 0 ? state->error : error;
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%s: %s", length > 0 ? "; " : "", names[i],
+                                   state->detail);
+    }
+    return failure_set(ret_failure, error, names[word], "%s", text);
 }
 
 const char *layer_tier(const struct isolation *isolation) {

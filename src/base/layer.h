@@ -64,11 +64,12 @@ void layer_active(struct isolation *isolation, enum layer layer, const char *det
 void layer_unused(struct isolation *isolation, enum layer layer, const char *detail);
 void layer_refused(struct isolation *isolation, enum layer layer, const char *call, int error);
 
-/* Whether a word of --require is met: by the layer itself, or by one of those that provide it. */
-int layer_is_met(const struct isolation *isolation, unsigned word);
-
-/* The first word of the floor that is not met, or LAYER_WORDS. */
+/* The first word of the floor that is not met, by the layer itself or by one of those that provide it; LAYER_WORDS
+ * where all are. */
 unsigned layer_missing(const struct isolation *isolation, uint32_t floor);
+
+/* Fills ret_failure with why a word is not met: the word as the stage, and what was refused. Returns -errno. */
+int layer_explain(const struct isolation *isolation, unsigned word, struct failure *ret_failure);
 
 /* The name of what the layers come to: see layer.c. */
 const char *layer_tier(const struct isolation *isolation);

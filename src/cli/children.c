@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -149,8 +150,11 @@ pid_t children_start_server(const struct programs *programs, const struct config
         struct failure failure;
         int program = programs->server;
         prepare(&program, control, listen_fd);
+        /* A user id of its own where that can be had; else the one of whoever started it. */
+        bool root = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
+        uid_t uid = root ? (uid_t)config->uid_base : geteuid();
         if (credentials_drop_groups(&failure) < 0 ||
-            credentials_enter_with_chroot((uid_t)config->uid_base, (gid_t)config->uid_base, &failure) < 0)
+            credentials_enter_with_chroot(uid, root ? (gid_t)config->uid_base : getegid(), &failure) < 0)
             give_up(&failure);
         die_with(manager); /* behind the change of user, which resets it */
         execute(program, arguments, server_environment);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/children.h"
 #include "cli/listener.h"
+#include "sandbox/scratch.h"
 #include "wire/message.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ struct manager {
     uint64_t stop_by_us;
     int status;
     bool done;
+    struct isolation isolation; /* of the workers, as the last zygote said */
 };
 
 /* --- Children --- */
@@ -146,10 +148,28 @@ static void print_limits(const struct config *config) {
            (unsigned long long)config->queue, *config->preload != '\0' ? config->preload : "nothing");
 }
 
+static void print_layers(const struct isolation *isolation) {
+    static const char *const words[] = {[LAYER_REFUSED] = "refused", [LAYER_ACTIVE] = "on", [LAYER_UNUSED] = "-"};
+    for (unsigned i = 0; i < LAYER_COUNT; i++) {
+        const struct layer_state *state = &isolation->layers[i];
+        printf("layer %-17s %-7s %.*s\n", layer_name(i), words[state->status % 3], (int)sizeof state->detail, state->detail);
+    }
+}
+
+/* The server serves them as GET /isolation. */
+static void tell_layers(struct manager *manager) {
+    struct message message = {.kind = MESSAGE_LAYER};
+    for (uint32_t i = 0; i < LAYER_COUNT; i++) {
+        message.layer = (struct layer_report){.layer = i, .state = manager->isolation.layers[i]};
+        message_send(manager->server.control, &message, NULL, 0);
+    }
+}
+
 static void zygote_ready(struct manager *manager, struct child *child) {
     const struct message message = {.kind = MESSAGE_CHANNEL};
     child->ready = true;
     manager->backoff_ms = 0;
+    tell_layers(manager);
     /* A server that is just being started anew gets the channel of the zygote that starts with it. */
     if (message_send(manager->server.control, &message, &child->channel, 1) < 0)
         log_warning("the server did not take the channel of a zygote");
@@ -159,6 +179,7 @@ static void zygote_ready(struct manager *manager, struct child *child) {
         return;
     }
     manager->served = true;
+    print_layers(&manager->isolation);
     print_limits(manager->config);
     printf("ready in %.2f s, listening on %s\n", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
     fflush(stdout);
@@ -184,8 +205,8 @@ static void take_message(struct manager *manager, struct child *child, const str
         return;
     switch (message->kind) {
     case MESSAGE_LAYER:
-        if (!manager->served)
-            printf("layer %-18.32s %.160s\n", message->layer.name, message->layer.detail);
+        if (message->layer.layer < LAYER_COUNT)
+            manager->isolation.layers[message->layer.layer] = message->layer.state;
         break;
     case MESSAGE_READY: zygote_ready(manager, child); break;
     case MESSAGE_FAILED: child_failed(manager, &message->failure); break;
@@ -319,6 +340,7 @@ static void run(struct manager *manager) {
     kill_all(manager);
     while (waitpid(-1, NULL, 0) > 0)
         continue;
+    scratch_sweep();
 }
 
 static int prepare(struct manager *manager, struct failure *ret_failure) {

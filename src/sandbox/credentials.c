@@ -15,11 +15,20 @@ static int refused(const char *call, struct failure *ret_failure) {
     return failure_set(ret_failure, errno, "identity", "%s was refused: %s", call, strerror(errno));
 }
 
-int credentials_drop_groups(struct failure *ret_failure) {
-    return setgroups(0, NULL) < 0 ? refused("setgroups()", ret_failure) : 0;
+bool credentials_have(int capability) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {0};
+    return syscall(SYS_capget, &header, sets) == 0 &&
+           (sets[capability / 32].effective & 1u << capability % 32) != 0;
 }
 
-/* 0 or -1 with errno set. The kernel says EINVAL behind the last capability it knows (capabilities(7)). */
+int credentials_drop_groups(struct failure *ret_failure) {
+    /* In a user namespace of an ordinary user it is refused with the capability as well. */
+    return setgroups(0, NULL) < 0 && errno != EPERM ? refused("setgroups()", ret_failure) : 0;
+}
+
+/* 0 or -1 with errno set: EPERM without CAP_SETPCAP, where no_new_privs keeps the set from ever mattering. The
+ * kernel says EINVAL behind the last capability it knows (capabilities(7)). */
 static int drop_bounding_set(void) {
     for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
         continue;
@@ -49,12 +58,17 @@ static uint32_t keep(uint32_t wanted) {
 
 static int enter(uid_t uid, gid_t gid, uint32_t kept, struct failure *ret_failure) {
     /* The bounding set first, while CAP_SETPCAP is there. */
-    if (drop_bounding_set() < 0)
+    if (drop_bounding_set() < 0 && errno != EPERM)
         return refused("dropping the bounding set", ret_failure);
     if (setresgid(gid, gid, gid) < 0)
         return refused("setresgid()", ret_failure);
     if (setresuid(uid, uid, uid) < 0)
         return refused("setresuid()", ret_failure);
+    /* Root without capabilities still owns the files of root. */
+    if (uid == 0) {
+        errno = EPERM;
+        return refused("staying root", ret_failure);
+    }
     /* Becoming an ordinary user clears them only when coming from uid 0, which a worker in a user
      * namespace without a root is not. */
     if (set_capabilities(kept) < 0)
@@ -85,7 +99,8 @@ int credentials_enter_with_chroot(uid_t uid, gid_t gid, struct failure *ret_fail
 }
 
 int credentials_drop_capabilities(struct failure *ret_failure) {
-    (void)drop_bounding_set(); /* wants CAP_SETPCAP; with no_new_privs nothing comes out of that set */
+    if (drop_bounding_set() < 0 && errno != EPERM)
+        return refused("dropping the bounding set", ret_failure);
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         return refused("clearing ambient capabilities", ret_failure);
     return set_capabilities(0) < 0 ? refused("capset()", ret_failure) : 0;

@@ -4,11 +4,15 @@
 
 #include "base/failure.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
-/* Becomes uid and gid for good: bounding set empty, no supplementary groups changed (the caller has
- * none), all capabilities gone, no_new_privs, not dumpable. Needs CAP_SETUID, CAP_SETGID and
- * CAP_SETPCAP in the present user namespace. */
+/* Whether this process has a capability in its user namespace; CAP_SETUID, say. */
+bool credentials_have(int capability);
+
+/* Becomes uid and gid for good, which needs CAP_SETUID and CAP_SETGID where they are others than now: bounding set
+ * empty where CAP_SETPCAP is there, no supplementary groups changed (the caller has given them up), all
+ * capabilities gone, no_new_privs, not dumpable. -EPERM where that would leave it root. */
 int credentials_enter(uid_t uid, gid_t gid, struct failure *ret_failure);
 
 /* The same, but CAP_SYS_CHROOT, where it is there, is kept over the next exec, and nothing else: for a
@@ -19,7 +23,7 @@ int credentials_enter_with_chroot(uid_t uid, gid_t gid, struct failure *ret_fail
  * what it may. */
 int credentials_drop_capabilities(struct failure *ret_failure);
 
-/* Gives up all supplementary groups. Needs CAP_SETGID. */
+/* Gives up all supplementary groups. Without CAP_SETGID they are kept, and that is no error. */
 int credentials_drop_groups(struct failure *ret_failure);
 
 #endif

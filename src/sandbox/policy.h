@@ -9,6 +9,9 @@ enum { POLICY_MAX_PATHS = 32 };
 /* Identity of every worker, seen from inside. */
 enum { POLICY_UID = 65534, POLICY_GID = 65534 };
 
+/* Where a folder for scripts can be made inside /usr, for chroot.h. */
+#define SCRATCH_BELOW_USR "/usr/lib/python-executor"
+
 struct policy {
     const char *read_only[POLICY_MAX_PATHS]; /* folders of the host that a worker may read; NULL ends it */
     uint64_t scratch_bytes;
@@ -16,6 +19,7 @@ struct policy {
     uint64_t open_files;
     uint64_t threads;
     uint64_t uid_base; /* the worker in slot n has the outer uid uid_base + 1 + n */
+    uint32_t off;      /* layers that are not to be used, as in layer_bit(); 0 but in a test build */
 };
 
 #endif

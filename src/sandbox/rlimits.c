@@ -5,12 +5,17 @@
 #include <string.h>
 #include <sys/resource.h>
 
+/* Lower than now, or as it is: only root may raise a limit, and a container may have set it lower. */
 static int set(int resource, uint64_t value) {
-    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
+        return -errno;
+    limit.rlim_max = value < limit.rlim_max ? value : limit.rlim_max;
+    limit.rlim_cur = limit.rlim_max;
     return setrlimit((__rlimit_resource_t)resource, &limit) < 0 ? -errno : 0;
 }
 
-int rlimits_enter(const struct policy *policy, struct failure *ret_failure) {
+int rlimits_enter(const struct policy *policy, bool own_user, struct failure *ret_failure) {
     const struct {
         int resource;
         uint64_t value;
@@ -18,9 +23,9 @@ int rlimits_enter(const struct policy *policy, struct failure *ret_failure) {
     } limits[] = {
         {RLIMIT_CORE, 0, "RLIMIT_CORE"},
         {RLIMIT_NOFILE, policy->open_files, "RLIMIT_NOFILE"},
-        /* Counted per user, and every worker is a user of its own: this bounds its threads. The
-         * kernel counts the process itself as one of them. */
-        {RLIMIT_NPROC, policy->threads, "RLIMIT_NPROC"},
+        /* The kernel counts the process itself as one of its threads. Where the user is the whole service's, the
+         * address space bounds them, which each takes a MiB of. */
+        {RLIMIT_NPROC, own_user ? policy->threads : RLIM_INFINITY, "RLIMIT_NPROC"},
         {RLIMIT_STACK, 8u << 20, "RLIMIT_STACK"},
         {RLIMIT_MEMLOCK, 0, "RLIMIT_MEMLOCK"},
         {RLIMIT_MSGQUEUE, 0, "RLIMIT_MSGQUEUE"},
@@ -30,7 +35,7 @@ int rlimits_enter(const struct policy *policy, struct failure *ret_failure) {
         {RLIMIT_FSIZE, policy->scratch_bytes, "RLIMIT_FSIZE"},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        int r = set(limits[i].resource, limits[i].value);
+        int r = limits[i].value == RLIM_INFINITY ? 0 : set(limits[i].resource, limits[i].value);
         if (r < 0)
             return failure_set(ret_failure, -r, "rlimits", "%s was refused: %s", limits[i].name, strerror(-r));
     }

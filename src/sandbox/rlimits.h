@@ -5,10 +5,12 @@
 #include "base/failure.h"
 #include "sandbox/policy.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Worker, while idle: everything that does not depend on the job. */
-int rlimits_enter(const struct policy *policy, struct failure *ret_failure);
+/* Worker, while idle: everything that does not depend on the job. Threads are counted per user, so they are
+ * limited only where the worker is a user of its own. */
+int rlimits_enter(const struct policy *policy, bool own_user, struct failure *ret_failure);
 
 struct job_rlimits {
     uint64_t cpu_seconds;   /* of the process's whole life */

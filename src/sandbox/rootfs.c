@@ -1,4 +1,4 @@
-/* The workers' root file system: see rootfs.h. Runs in the zygote, as root, once. */
+/* The workers' root file system: see rootfs.h. Runs in the zygote, as root of its mount namespace, once. */
 #include "sandbox/rootfs.h"
 
 #include "base/fd.h"
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -80,6 +81,16 @@ static int copy_file(int root, const char *path) {
     }
 }
 
+/* What a user namespace may not take off a mount that it has from outside (mount_namespaces(7)). */
+static unsigned long locked_flags(const char *path) {
+    struct statvfs status;
+    if (statvfs(path, &status) < 0)
+        return 0;
+    return ((status.f_flag & ST_NOEXEC) != 0 ? MS_NOEXEC : 0) | ((status.f_flag & ST_NOATIME) != 0 ? MS_NOATIME : 0) |
+           ((status.f_flag & ST_NODIRATIME) != 0 ? MS_NODIRATIME : 0) |
+           ((status.f_flag & ST_RELATIME) != 0 ? MS_RELATIME : 0);
+}
+
 static int bind_read_only(int root, const char *path) {
     char target[PATH_MAX];
     int r = make_folders(root, path + 1);
@@ -89,25 +100,26 @@ static int bind_read_only(int root, const char *path) {
     /* Not recursive: what else is mounted below stays outside. A bind mount takes its flags only
      * when it is remounted (mount(2)). */
     if (mount(path, target, NULL, MS_BIND, NULL) < 0 ||
-        mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+        mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | locked_flags(target), NULL) < 0)
         return -errno;
     return 0;
 }
 
-static int make_devices(int root) {
-    if (mkdirat(root, "dev", 0755) < 0)
+/* A node costs a worker nothing, a bind mount a little; a devices cgroup and a user namespace refuse the node. */
+static int make_node(int root, const char *path, unsigned minor) {
+    if (mknodat(root, path, S_IFCHR | 0666, makedev(1, minor)) < 0)
         return -errno;
+    return fchmodat(root, path, 0666, 0) < 0 ? -errno : 0;
+}
+
+static int bind_devices(int root) {
     for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
         char path[32];
         char target[64];
         char source[64];
         snprintf(path, sizeof path, "dev/%s", devices[i].name);
-        /* A node costs a worker nothing, a bind mount a little; a devices cgroup may refuse the node. */
-        if (mknodat(root, path, S_IFCHR | 0666, makedev(1, devices[i].minor)) == 0) {
-            if (fchmodat(root, path, 0666, 0) < 0)
-                return -errno;
+        if (make_node(root, path, devices[i].minor) == 0)
             continue;
-        }
         int r = make_file(root, path, "", 0);
         if (r < 0)
             return r;
@@ -136,14 +148,11 @@ static int make_links(int root) {
     return 0;
 }
 
-static int fill(int root, const struct policy *policy, const char **ret_what) {
+static int fill(int root, const char **ret_what) {
     int r;
     *ret_what = "folders";
     if ((r = make_folders(root, "etc")) < 0 || (r = make_folders(root, "tmp")) < 0 ||
-        (r = make_folders(root, "usr/bin")) < 0 || (r = make_links(root)) < 0)
-        return r;
-    *ret_what = "/dev";
-    if ((r = make_devices(root)) < 0)
+        (r = make_folders(root, "usr/bin")) < 0 || (r = make_folders(root, "dev")) < 0 || (r = make_links(root)) < 0)
         return r;
     for (size_t i = 0; i < sizeof small_files / sizeof small_files[0]; i++) {
         *ret_what = small_files[i].path;
@@ -155,6 +164,16 @@ static int fill(int root, const struct policy *policy, const char **ret_what) {
         if ((r = copy_file(root, copied_files[i])) < 0)
             return r;
     }
+    return 0;
+}
+
+static int fill_with_mounts(int root, const struct policy *policy, const char **ret_what) {
+    int r = fill(root, ret_what);
+    if (r < 0)
+        return r;
+    *ret_what = "/dev";
+    if ((r = bind_devices(root)) < 0)
+        return r;
     for (size_t i = 0; i < POLICY_MAX_PATHS && policy->read_only[i] != NULL; i++) {
         *ret_what = policy->read_only[i];
         if ((r = bind_read_only(root, policy->read_only[i])) < 0)
@@ -163,28 +182,47 @@ static int fill(int root, const struct policy *policy, const char **ret_what) {
     return 0;
 }
 
+int rootfs_copy(int root, struct failure *ret_failure) {
+    const char *what = "";
+    mode_t mask = umask(0);
+    int r = fill(root, &what);
+    for (size_t i = 0; r == 0 && i < sizeof devices / sizeof devices[0]; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "dev/%s", devices[i].name);
+        make_node(root, path, devices[i].minor); /* where not, the host's own are used */
+    }
+    umask(mask);
+    return r < 0 ? failure_set(ret_failure, -r, "scratch", "cannot make %.80s: %s", what, strerror(-r)) : 0;
+}
+
+/* Old gVisors have no pivot_root(2). A worker has no capability to leave a chroot. */
+static int move_in(int root) {
+    if (fchdir(root) < 0)
+        return -errno;
+    /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is
+     * let go; after this no path leads to the host. */
+    int r = syscall(SYS_pivot_root, ".", ".") < 0 ? -errno : umount2(".", MNT_DETACH) < 0 ? -errno : 0;
+    if (r == -ENOSYS)
+        r = chroot(".") < 0 ? -errno : 0;
+    return r == 0 && chdir("/") < 0 ? -errno : r;
+}
+
 int rootfs_prepare(const struct policy *policy, struct failure *ret_failure) {
     const char *what = "";
     /* The zygote's umask must not decide what a worker can read. */
     mode_t mask = umask(0);
-    if (mount("root", staging, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4m,nr_inodes=512,mode=0755") < 0) {
+    if (mount("root", staging, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4m,mode=0755") < 0) {
         umask(mask);
-        return failure_set(ret_failure, errno, "root file system", "mounting a tmpfs was refused: %s",
-                           strerror(errno));
+        return failure_set(ret_failure, errno, "mount-namespace", "mount(tmpfs): %s", strerror(errno));
     }
     cleanup_fd int root = open(staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = root < 0 ? -errno : fill(root, policy, &what);
+    int r = root < 0 ? -errno : fill_with_mounts(root, policy, &what);
     umask(mask);
     if (r < 0)
-        return failure_set(ret_failure, -r, "root file system", "cannot make %.80s: %s", what, strerror(-r));
-    /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is
-     * let go; after this no path leads to the host. */
-    if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-        chdir("/") < 0)
-        return failure_set(ret_failure, errno, "root file system", "pivot_root() was refused: %s",
-                           strerror(errno));
+        return failure_set(ret_failure, -r, "mount-namespace", "cannot make %.80s in the workers' root: %s", what, strerror(-r));
+    if ((r = move_in(root)) < 0)
+        return failure_set(ret_failure, -r, "mount-namespace", "pivot_root(): %s", strerror(-r));
     if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL) < 0)
-        return failure_set(ret_failure, errno, "root file system", "remounting read-only was refused: %s",
-                           strerror(errno));
+        return failure_set(ret_failure, errno, "mount-namespace", "mount(MS_REMOUNT|MS_RDONLY): %s", strerror(errno));
     return 0;
 }

@@ -14,4 +14,8 @@
  * this process but for descriptors it holds already. */
 int rootfs_prepare(const struct policy *policy, struct failure *ret_failure);
 
+/* Zygote, once, where there are no mounts: the folders and small files of such a root, and the devices if they can
+ * be made, below an empty folder. */
+int rootfs_copy(int root, struct failure *ret_failure);
+
 #endif

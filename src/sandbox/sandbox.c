@@ -2,89 +2,229 @@
 #include "sandbox/sandbox.h"
 
 #include "base/fd.h"
+#include "sandbox/chroot.h"
 #include "sandbox/credentials.h"
+#include "sandbox/landlock.h"
 #include "sandbox/namespaces.h"
 #include "sandbox/rlimits.h"
 #include "sandbox/rootfs.h"
-#include "sandbox/scratch.h"
+#include "sandbox/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-const struct sandbox_layer sandbox_layers[] = {
-    {"user namespace", "one per worker, a distinct outer uid each"},
-    {"pid namespace", "one per worker"},
-    {"mount namespace", "one per worker, a private tmpfs on /tmp"},
-    {"root file system", "read-only, pivot_root, Python runtime only"},
-    {"network namespace", "empty, shared by the workers"},
-    {"IPC namespace", "empty, shared by the workers"},
-    {"UTS namespace", "shared by the workers"},
-    {"rlimits", "address space, CPU, files, threads, core"},
-    {"identity", "uid and gid 65534, no capabilities, no_new_privs"},
-    {"seccomp", "allow-list, pinned to the worker's own pid"},
-};
-const size_t sandbox_layer_count = sizeof sandbox_layers / sizeof sandbox_layers[0];
+/* --- Zygote --- */
 
-int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, struct failure *ret_failure) {
+/* Where scripts keep files without a tmpfs of their own, and the small root that their view shows. */
+static int prepare_folders(struct sandbox *sandbox, struct failure *ret_failure) {
+    struct scratch *scratch = &sandbox->scratch;
+    if (sandbox->plan.chroot && mkdir(SCRATCH_BELOW_USR, 0755) < 0 && errno != EEXIST)
+        return failure_set(ret_failure, errno, "chroot", "mkdir(" SCRATCH_BELOW_USR "): %s", strerror(errno));
+    int r = scratch_prepare(scratch, sandbox->plan.chroot ? SCRATCH_BELOW_USR : NULL, ret_failure);
+    if (r < 0)
+        return r;
+    if (mkdirat(scratch->fd, "root", 0700) < 0 || fchmodat(scratch->fd, "root", 0755, 0) < 0)
+        return failure_set(ret_failure, errno, "scratch", "mkdir(): %s", strerror(errno));
+    cleanup_fd int root = openat(scratch->fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return root < 0 ? failure_set(ret_failure, errno, "scratch", "open(): %s", strerror(errno)) : rootfs_copy(root, ret_failure);
+}
+
+static int prepare_files(struct sandbox *sandbox, struct failure *ret_failure) {
     int r;
-    *ret_sandbox = (struct sandbox){.policy = *policy, .proc_fd = -1};
-    cleanup_fd int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (proc_fd < 0)
-        return failure_set(ret_failure, errno, "user namespace", "cannot open /proc: %s", strerror(errno));
+    if (sandbox->plan.mounts) {
+        /* A mount namespace before the root file system, or the host would see it built. */
+        if ((r = namespaces_own_mounts(ret_failure)) < 0)
+            return r;
+        return rootfs_prepare(&sandbox->policy, ret_failure);
+    }
+    if ((r = prepare_folders(sandbox, ret_failure)) < 0)
+        return r;
+    return sandbox->plan.chroot ? chroot_enter(ret_failure) : 0;
+}
+
+/* Which calls of the worker the view answers. */
+static unsigned seen_by_view(const struct sandbox *sandbox) {
+    return (sandbox->plan.mounts ? SECCOMP_REAL_PATHS : SECCOMP_VIEWED_PATHS) |
+           ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? SECCOMP_REAL_IDS : SECCOMP_VIEWED_IDS);
+}
+
+static void note_layers(struct sandbox *sandbox) {
+    struct isolation *isolation = &sandbox->isolation;
+    const struct plan *plan = &sandbox->plan;
+    char text[64];
+    layer_active(isolation, LAYER_SECCOMP, "allow-list, pinned to the worker's own pid");
+    layer_active(isolation, LAYER_RLIMITS,
+                 sandbox->has_slots || (plan->clone_flags & CLONE_NEWUSER) != 0
+                     ? "address space, CPU, files, threads, core"
+                     : "address space, CPU, files, core; threads by address space alone");
+    layer_active(isolation, LAYER_IDENTITY,
+                 sandbox->has_slots ? "a user id for each worker, no capabilities, no_new_privs"
+                                    : "the service's user id, no capabilities, no_new_privs");
+    if (plan->mounts)
+        layer_active(isolation, LAYER_MOUNT, "one per worker: read-only Python runtime, a private tmpfs on /tmp");
+    if (plan->chroot)
+        layer_active(isolation, LAYER_CHROOT, "/usr is all there is");
+    else if (plan->mounts)
+        layer_unused(isolation, LAYER_CHROOT, "the mount namespace does its work");
+    if ((plan->clone_flags & CLONE_NEWUSER) != 0)
+        layer_active(isolation, LAYER_USER, sandbox->has_slots ? "one per worker, a distinct outer uid each"
+                                                               : "one per worker, inside one of the zygote's");
+    if ((plan->clone_flags & CLONE_NEWPID) != 0)
+        layer_active(isolation, LAYER_PID, "one per worker");
+    if (plan->landlock) {
+        int abi = landlock_abi();
+        snprintf(text, sizeof text, "version %d: ", abi);
+        layer_active(isolation, LAYER_LANDLOCK, "");
+        snprintf(isolation->layers[LAYER_LANDLOCK].detail, sizeof isolation->layers[0].detail, "%s%s", text,
+                 landlock_describe(abi));
+    }
+}
+
+static int prepare(struct sandbox *sandbox, struct failure *ret_failure) {
+    const struct plan *plan = &sandbox->plan;
+    int r;
+    sandbox->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sandbox->proc_fd < 0)
+        return failure_set(ret_failure, errno, "identity", "open(/proc): %s", strerror(errno));
+    sandbox->has_slots = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
+    if (plan->own_user && (r = namespaces_own_user(&sandbox->policy, &sandbox->has_slots, ret_failure)) < 0)
+        return r;
     /* Groups are inherited by every worker, whose user namespace could not give them up. */
     if ((r = credentials_drop_groups(ret_failure)) < 0)
         return r;
-    /* A mount namespace before the root file system, or the host would see it built. */
-    if ((r = namespaces_prepare(ret_failure)) < 0)
+    namespaces_share(sandbox->proc_fd, sandbox->policy.off, &sandbox->isolation);
+    if ((r = prepare_files(sandbox, ret_failure)) < 0)
         return r;
-    if ((r = rootfs_prepare(policy, ret_failure)) < 0)
+    if ((r = seccomp_prepare(seccomp_rules, seccomp_rule_count, seen_by_view(sandbox), &sandbox->filter, ret_failure)) < 0)
         return r;
-    if ((r = seccomp_prepare(seccomp_rules, seccomp_rule_count, 0, &ret_sandbox->filter, ret_failure)) < 0)
-        return r;
-    ret_sandbox->proc_fd = fd_steal(&proc_fd);
+    /* Workers of the same user id are kept from the zygote's memory by this as well. Where they have user namespaces
+     * the zygote must write to files in /proc that would then be root's. */
+    if ((plan->clone_flags & CLONE_NEWUSER) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return failure_set(ret_failure, errno, "identity", "prctl(PR_SET_DUMPABLE): %s", strerror(errno));
+    note_layers(sandbox);
     return 0;
+}
+
+int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
+                    struct failure *ret_failure) {
+    *ret_sandbox = (struct sandbox){.policy = *policy, .plan = *plan, .proc_fd = -1, .scratch.fd = -1};
+    int r = prepare(ret_sandbox, ret_failure);
+    if (r < 0)
+        sandbox_done(ret_sandbox);
+    return r;
 }
 
 void sandbox_done(struct sandbox *sandbox) {
     seccomp_done(&sandbox->filter);
+    scratch_done(&sandbox->scratch);
     sandbox->proc_fd = fd_close(sandbox->proc_fd);
 }
 
-pid_t sandbox_clone(void) {
-    return namespaces_clone();
+pid_t sandbox_clone(const struct sandbox *sandbox) {
+    return namespaces_clone(sandbox->plan.clone_flags);
+}
+
+/* Who the worker is as the zygote sees it. */
+static uid_t uid_of(const struct sandbox *sandbox, unsigned slot) {
+    return sandbox->has_slots ? (uid_t)(sandbox->policy.uid_base + 1 + slot) : geteuid();
 }
 
 int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure) {
     char path[64];
-    int r = namespaces_map(sandbox->proc_fd, worker, (uint32_t)(sandbox->policy.uid_base + 1 + slot), ret_failure);
-    if (r < 0)
+    uid_t uid = uid_of(sandbox, slot);
+    int r;
+    if (!sandbox->plan.mounts &&
+        (r = scratch_make(&sandbox->scratch, slot, uid, sandbox->has_slots ? (gid_t)uid : getegid(), ret_failure)) < 0)
+        return r;
+    if ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 && (r = namespaces_map(sandbox->proc_fd, worker, uid, ret_failure)) < 0)
         return r;
     snprintf(path, sizeof path, "%d/oom_score_adj", (int)worker);
     r = fd_write_file(sandbox->proc_fd, path, "1000");
-    if (r < 0)
-        return failure_set(ret_failure, -r, "rlimits", "cannot raise oom_score_adj: %s", strerror(-r));
+    /* The file of a process that cannot be dumped is root's (proc(5)); see sandbox_enter(). */
+    if (r < 0 && !(r == -EACCES && !sandbox->has_slots))
+        return failure_set(ret_failure, -r, "rlimits", "write(oom_score_adj): %s", strerror(-r));
     return 0;
 }
 
-int sandbox_enter(struct sandbox *sandbox, struct failure *ret_failure) {
-    const struct policy *policy = &sandbox->policy;
+void sandbox_release(const struct sandbox *sandbox, unsigned slot) {
+    scratch_remove(&sandbox->scratch, slot);
+}
+
+/* --- Worker --- */
+
+static int enter_scratch(const struct sandbox *sandbox, unsigned slot, struct view *ret_view, struct failure *ret_failure) {
+    *ret_view = (struct view){.scratch = ""};
+    if (sandbox->plan.mounts) {
+        bool inner = (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0;
+        uid_t uid = inner ? POLICY_UID : uid_of(sandbox, slot);
+        return scratch_mount(&sandbox->policy, uid, uid, ret_failure);
+    }
+    struct scratch inside = sandbox->scratch;
+    if (sandbox->plan.chroot)
+        snprintf(inside.path, sizeof inside.path, "%s", chroot_path(sandbox->scratch.path));
+    snprintf(ret_view->root, sizeof ret_view->root, "%.100s/root", inside.path);
+    return scratch_enter(&inside, slot, ret_view->scratch, ret_failure);
+}
+
+static int enter_landlock(const struct sandbox *sandbox, const struct view *view, struct failure *ret_failure) {
+    static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+    enum { DEVICES = sizeof devices / sizeof devices[0] };
+    struct landlock_path paths[2 + DEVICES + POLICY_MAX_PATHS];
+    size_t count = 0;
+    for (size_t i = 0; i < DEVICES; i++)
+        paths[count++] = (struct landlock_path){devices[i], LANDLOCK_DEVICE};
+    if (sandbox->plan.mounts) {
+        paths[count++] = (struct landlock_path){"/", LANDLOCK_READ};
+        paths[count++] = (struct landlock_path){"/tmp", LANDLOCK_SCRATCH};
+        return landlock_enter(paths, count, ret_failure);
+    }
+    for (size_t i = 0; i < POLICY_MAX_PATHS && sandbox->policy.read_only[i] != NULL; i++) {
+        const char *path = sandbox->policy.read_only[i];
+        paths[count++] = (struct landlock_path){sandbox->plan.chroot ? chroot_path(path) : path, LANDLOCK_READ};
+    }
+    paths[count++] = (struct landlock_path){view->root, LANDLOCK_READ};
+    paths[count++] = (struct landlock_path){view->scratch, LANDLOCK_SCRATCH};
+    return landlock_enter(paths, count, ret_failure);
+}
+
+static int enter_identity(const struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
+    bool inner = (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0;
+    uid_t uid = inner ? POLICY_UID : uid_of(sandbox, slot);
+    gid_t gid = inner || sandbox->has_slots ? (gid_t)uid : getegid();
+    /* Where the zygote could not, since we could not be dumped; that comes back at once. */
+    if (!inner && !sandbox->has_slots && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0)
+        fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "1000");
+    return credentials_enter(uid, gid, ret_failure);
+}
+
+int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
+    struct view view;
     int r;
-    /* Mounting needs the capabilities that credentials_enter() drops. */
-    if ((r = scratch_enter(policy, ret_failure)) < 0)
+    /* Mounting needs the capabilities that enter_identity() drops. */
+    if ((r = enter_scratch(sandbox, slot, &view, ret_failure)) < 0)
         return r;
-    if ((r = rlimits_enter(policy, ret_failure)) < 0)
+    if ((r = rlimits_enter(&sandbox->policy, sandbox->has_slots || (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0,
+                           ret_failure)) < 0)
         return r;
-    if ((r = credentials_enter(POLICY_UID, POLICY_GID, ret_failure)) < 0)
+    if ((r = enter_identity(sandbox, slot, ret_failure)) < 0)
         return r;
     /* After the change of user, which resets it (prctl(2)). The signal reaches a process 1 as well, since
      * it comes from outside its namespace. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-        return failure_set(ret_failure, errno, "identity", "PR_SET_PDEATHSIG was refused: %s", strerror(errno));
+        return failure_set(ret_failure, errno, "identity", "prctl(PR_SET_PDEATHSIG): %s", strerror(errno));
+    /* Needs no_new_privs, which came with the identity. */
+    if (sandbox->plan.landlock && (r = enter_landlock(sandbox, &view, ret_failure)) < 0)
+        return r;
+    if (seen_by_view(sandbox) != 0 && (r = view_enter(&view, ret_failure)) < 0)
+        return r;
     /* Last, since it forbids everything above. */
     return seccomp_enter(&sandbox->filter, ret_failure);
 }

@@ -1,45 +1,56 @@
 /* The confinement of a worker, all layers in their order.
  *
- * The zygote prepares once; for each worker it clones and admits; the worker enters, before it has seen
- * its job. Every layer is required: one that fails is an error, and that worker is never used.
+ * What a platform grants is found out first (probe.h) and makes a plan. The zygote prepares by it once; for each
+ * worker it clones and admits; the worker enters, before it has seen its job. Every layer of the plan is required:
+ * one that fails is an error, and that worker is never used.
  */
 #ifndef PX_SANDBOX_SANDBOX_H
 #define PX_SANDBOX_SANDBOX_H
 
 #include "base/failure.h"
+#include "base/layer.h"
 #include "sandbox/policy.h"
+#include "sandbox/scratch.h"
 #include "sandbox/seccomp.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
+/* How workers are made on this platform. */
+struct plan {
+    bool own_user; /* the zygote moves into a user namespace first, for the capabilities in there */
+    bool mounts;   /* a root of mounts and a tmpfs for each worker; else a folder and a view */
+    bool chroot;   /* without mounts: /usr is all there is */
+    bool landlock;
+    int clone_flags; /* the namespaces of each worker: CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNS */
+};
+
 struct sandbox {
     struct policy policy;
+    struct plan plan;
+    struct isolation isolation; /* what the plan comes to, once a worker is ready */
     struct seccomp_program filter;
-    int proc_fd; /* the host's /proc, opened before it goes out of sight; never a worker's */
+    struct scratch scratch;
+    bool has_slots; /* each worker has an outer user id of its own */
+    int proc_fd;    /* the host's /proc, opened before it goes out of sight; never a worker's */
 };
 
-struct sandbox_layer {
-    const char *name;
-    const char *detail;
-};
-
-/* What is on once the first worker is ready, for people to read. */
-extern const struct sandbox_layer sandbox_layers[];
-extern const size_t sandbox_layer_count;
-
-/* Zygote, once, as root with all the capabilities it needs; after Python has imported everything,
- * since the host's files are out of reach afterwards. */
-int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, struct failure *ret_failure);
+/* Zygote, once; after Python has imported everything, since the host's files are out of reach afterwards. */
+int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
+                    struct failure *ret_failure);
 void sandbox_done(struct sandbox *sandbox);
 
 /* Zygote: as fork(2), see namespaces_clone(). */
-pid_t sandbox_clone(void);
+pid_t sandbox_clone(const struct sandbox *sandbox);
 
-/* Zygote: gives the worker the identity of its slot and makes it the first to die of memory. */
+/* Zygote: gives the worker the identity and the folder of its slot and makes it the first to die of memory. */
 int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure);
 
 /* Worker, after it was admitted: goes through every layer. Descriptors are the caller's to close. */
-int sandbox_enter(struct sandbox *sandbox, struct failure *ret_failure);
+int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
+
+/* Zygote: the worker of this slot is dead. */
+void sandbox_release(const struct sandbox *sandbox, unsigned slot);
 
 #endif

@@ -1,22 +1,99 @@
-/* The scratch space: see scratch.h. Runs in a worker that still has the capabilities of its own user
- * namespace and has not seen its job. */
+/* The scratch space: see scratch.h. */
 #include "sandbox/scratch.h"
+
+#include "base/fd.h"
+#include "sandbox/folder.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-int scratch_enter(const struct policy *policy, struct failure *ret_failure) {
+/* Where a folder may be made: in memory if possible, and writable in a container whose root is not. The last one is
+ * for a chroot. */
+static const char *const bases[] = {"/tmp", "/dev/shm", "/var/tmp", "/run", SCRATCH_BELOW_USR};
+
+int scratch_mount(const struct policy *policy, uid_t uid, gid_t gid, struct failure *ret_failure) {
     char options[128];
-    snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0700,uid=%d,gid=%d",
-             (unsigned long long)policy->scratch_bytes, (unsigned long long)policy->scratch_files,
-             (int)POLICY_UID, (int)POLICY_GID);
     /* noexec: no library of the script's own making is mapped executable from here. */
-    if (mount("scratch", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
-        return failure_set(ret_failure, errno, "scratch", "mounting /tmp was refused: %s", strerror(errno));
+    const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    int n = snprintf(options, sizeof options, "size=%llu,mode=0700,uid=%u,gid=%u",
+                     (unsigned long long)policy->scratch_bytes, (unsigned)uid, (unsigned)gid);
+    snprintf(options + n, sizeof options - (size_t)n, ",nr_inodes=%llu", (unsigned long long)policy->scratch_files);
+    int r = mount("scratch", "/tmp", "tmpfs", flags, options);
+    if (r < 0 && errno == EINVAL) {
+        options[n] = '\0'; /* gVisor knows no nr_inodes; the size bounds them there */
+        r = mount("scratch", "/tmp", "tmpfs", flags, options);
+    }
+    if (r < 0)
+        return failure_set(ret_failure, errno, "mount-namespace", "mounting a tmpfs on /tmp was refused: %s", strerror(errno));
     if (chdir("/tmp") < 0)
-        return failure_set(ret_failure, errno, "scratch", "cannot enter /tmp: %s", strerror(errno));
+        return failure_set(ret_failure, errno, "mount-namespace", "cannot enter /tmp: %s", strerror(errno));
     return 0;
+}
+
+int scratch_prepare(struct scratch *ret_scratch, const char *base, struct failure *ret_failure) {
+    int r = -ENOENT;
+    for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
+        const char *here = base != NULL ? base : bases[i];
+        folder_sweep(here);
+        /* Workers of other user ids pass through, and see no names. */
+        r = folder_make(here, 0711, ret_scratch->path, sizeof ret_scratch->path);
+        if (r >= 0 || base != NULL)
+            break;
+    }
+    ret_scratch->fd = r < 0 ? -1 : r;
+    return r < 0 ? failure_set(ret_failure, -r, "scratch", "no writable folder for scripts, the last tried was %.60s: %s",
+                               ret_scratch->path, strerror(-r))
+                 : 0;
+}
+
+void scratch_done(struct scratch *scratch) {
+    if (scratch->fd < 0)
+        return;
+    folder_empty(scratch->fd);
+    rmdir(scratch->path);
+    scratch->fd = fd_close(scratch->fd);
+}
+
+void scratch_sweep(void) {
+    for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++)
+        folder_sweep(bases[i]);
+}
+
+static const char *name_of(unsigned slot, char space[16]) {
+    snprintf(space, 16, "%u", slot);
+    return space;
+}
+
+int scratch_make(const struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, struct failure *ret_failure) {
+    char name[16];
+    name_of(slot, name);
+    folder_remove(scratch->fd, name);
+    if (mkdirat(scratch->fd, name, 0700) < 0 || (uid != geteuid() && fchownat(scratch->fd, name, uid, gid, 0) < 0))
+        return failure_set(ret_failure, errno, "scratch", "cannot make %.80s/%s: %s", scratch->path, name, strerror(errno));
+    return 0;
+}
+
+int scratch_enter(const struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure) {
+    snprintf(ret_path, VIEW_PATH, "%.100s/%u", scratch->path, slot);
+    return chdir(ret_path) < 0
+               ? failure_set(ret_failure, errno, "scratch", "cannot enter %.80s: %s", ret_path, strerror(errno))
+               : 0;
+}
+
+bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy) {
+    char name[16];
+    uint64_t bytes, files;
+    return scratch->fd >= 0 &&
+           folder_measure(scratch->fd, name_of(slot, name), policy->scratch_files, &bytes, &files) == 0 &&
+           (bytes > policy->scratch_bytes || files > policy->scratch_files);
+}
+
+void scratch_remove(const struct scratch *scratch, unsigned slot) {
+    char name[16];
+    if (scratch->fd >= 0)
+        folder_remove(scratch->fd, name_of(slot, name));
 }

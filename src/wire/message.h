@@ -5,6 +5,7 @@
  * its size is checked all the same, since the server may have been taken over by a client.
  *
  *   who              to whom        message            means                       descriptors
+ *   manager          server         MESSAGE_LAYER      what became of a layer      -
  *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
  *   manager          server         MESSAGE_DRAIN      take no more, finish        -
  *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
@@ -12,7 +13,7 @@
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
  *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it -
  *   zygote           server         MESSAGE_VERDICT    how the job ended           -
- *   zygote           manager        MESSAGE_LAYER      a confinement layer is on   -
+ *   zygote           manager        MESSAGE_LAYER      what became of a layer      -
  *   zygote           manager        MESSAGE_READY      the first worker is ready   -
  *   zygote           manager        MESSAGE_FAILED     cannot work here, why       -
  *   zygote           manager        MESSAGE_RETIRE     time for a fresh zygote     -
@@ -27,6 +28,7 @@
 #define PX_WIRE_MESSAGE_H
 
 #include "base/failure.h"
+#include "base/layer.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -74,8 +76,8 @@ struct run_order {
 };
 
 struct layer_report {
-    char name[32];
-    char detail[160];
+    uint32_t layer; /* enum layer */
+    struct layer_state state;
 };
 
 /* What an idle worker has used so far, and what the job's limits are counted from. */

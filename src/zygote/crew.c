@@ -53,10 +53,15 @@ void crew_be_quiet(struct crew *crew) {
     crew->quiet_until_us = clock_us() + QUIET_US;
 }
 
+static unsigned slot_of(const struct crew *crew, const struct member *member) {
+    return crew->first_slot + (unsigned)(member - crew->members);
+}
+
 void crew_forget(struct crew *crew, struct member *member) {
     if (member->state == MEMBER_STARTING)
         crew->failures++;
     set_state(crew, member, MEMBER_NONE);
+    sandbox_release(crew->sandbox, slot_of(crew, member));
     member->control = fd_close(member->control);
     member->pid = 0;
 }
@@ -77,21 +82,20 @@ static void kill_member(const struct member *member) {
     kill(member->pid, SIGKILL);
 }
 
-static pid_t fork_worker(struct crew *crew, int control, bool hurry) {
+static pid_t fork_worker(struct crew *crew, unsigned slot, int control, bool hurry) {
     python_before_fork();
-    pid_t pid = sandbox_clone();
+    pid_t pid = sandbox_clone(crew->sandbox);
     if (pid != 0) {
         python_after_fork_parent();
         return pid;
     }
     python_after_fork_child();
-    worker_main(control, crew->sandbox, hurry);
+    worker_main(control, crew->sandbox, slot, hurry);
 }
 
 static int admit(struct crew *crew, const struct member *member, struct failure *ret_failure) {
     const struct message go = {.kind = MESSAGE_GO};
-    unsigned slot = crew->first_slot + (unsigned)(member - crew->members);
-    int r = sandbox_admit(crew->sandbox, member->pid, slot, ret_failure);
+    int r = sandbox_admit(crew->sandbox, member->pid, slot_of(crew, member), ret_failure);
     if (r < 0)
         return r;
     r = message_send(member->control, &go, NULL, 0);
@@ -143,11 +147,9 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
         return failure_set(ret_failure, errno, "worker", "fcntl(): %s", strerror(errno));
     /* When few are left, two that are half warm are worth more than one that is warm. */
     bool hurry = waiting > 0 || crew->idle <= crew->wanted_idle / 4;
-    pid_t pid = fork_worker(crew, theirs, hurry);
+    pid_t pid = fork_worker(crew, slot_of(crew, member), theirs, hurry);
     if (pid < 0)
-        return failure_set(ret_failure, (int)-pid, "user namespace",
-                           "clone() with new user, pid and mount namespaces was refused: %s",
-                           strerror((int)-pid));
+        return failure_set(ret_failure, (int)-pid, "worker", "clone(): %s", strerror((int)-pid));
     *member = (struct member){.pid = pid, .control = fd_steal(&ours)};
     set_state(crew, member, MEMBER_STARTING);
     r = admit(crew, member, ret_failure);

@@ -6,6 +6,7 @@
  */
 #include "base/config.h"
 #include "base/log.h"
+#include "sandbox/probe.h"
 #include "sandbox/sandbox.h"
 #include "wire/inherit.h"
 #include "wire/message.h"
@@ -41,6 +42,14 @@ static int fail(const struct failure *failure) {
     struct message message = {.kind = MESSAGE_FAILED, .failure = *failure};
     message_send(INHERIT_CONTROL, &message, NULL, 0);
     return EXIT_FAILURE;
+}
+
+static void report_layers(const struct isolation *isolation) {
+    struct message message = {.kind = MESSAGE_LAYER};
+    for (uint32_t i = 0; i < LAYER_COUNT; i++) {
+        message.layer = (struct layer_report){.layer = i, .state = isolation->layers[i]};
+        message_send(INHERIT_CONTROL, &message, NULL, 0);
+    }
 }
 
 /* Threads and fork do not mix: the BLAS that numpy brings would start some at import. */
@@ -95,8 +104,7 @@ static void settle_heap(void) {
     free(block);
 }
 
-static int make_policy(const struct config *config, struct policy *ret_policy, struct failure *ret_failure) {
-    enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
+static void make_policy(const struct config *config, struct policy *ret_policy) {
     *ret_policy = (struct policy){
         .scratch_bytes = config->scratch_mb << 20,
         .scratch_files = config->scratch_files,
@@ -104,19 +112,39 @@ static int make_policy(const struct config *config, struct policy *ret_policy, s
         .threads = config->threads,
         .uid_base = config->uid_base,
     };
-    int count = python_folders(ret_policy->read_only, POLICY_MAX_PATHS - SYSTEM - 1);
+}
+
+/* What a worker may read, once Python has said where it is. */
+static int name_folders(struct policy *policy, struct failure *ret_failure) {
+    enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
+    int count = python_folders(policy->read_only, POLICY_MAX_PATHS - SYSTEM - 1);
     if (count <= 0)
         return failure_set(ret_failure, EIO, "Python", "sys.path names no folder");
     for (size_t i = 0; i < SYSTEM; i++)
         if (access(system_folders[i], F_OK) == 0)
-            ret_policy->read_only[count++] = system_folders[i];
+            policy->read_only[count++] = system_folders[i];
     return 0;
+}
+
+/* Before anything is loaded: what this platform grants, and whether that is enough. */
+static int probe(const struct config *config, const struct policy *policy, struct probe *ret_probe,
+                 struct failure *ret_failure) {
+    uint32_t floor;
+    int r = layer_parse(config->require, &floor, ret_failure);
+    if (r < 0 || (r = probe_platform(policy, ret_probe, ret_failure)) < 0)
+        return r;
+    unsigned missing = layer_missing(&ret_probe->isolation, floor);
+    if (missing == LAYER_WORDS)
+        return 0;
+    report_layers(&ret_probe->isolation);
+    return layer_explain(&ret_probe->isolation, missing, ret_failure);
 }
 
 int main(int argc, char **argv) {
     struct config config;
     struct failure failure = {0};
     struct policy policy;
+    struct probe found;
     struct sandbox sandbox;
     config_init(&config);
     if (argc < 2 || config_from_args(&config, argc - 2, argv + 2, &failure) < 0) {
@@ -126,9 +154,11 @@ int main(int argc, char **argv) {
     log_start("zygote", config.log);
     /* What a script's C code prints has its place among the rest, and must not be lost with the process. */
     setvbuf(stdout, NULL, _IONBF, 0);
-    if (start_python(&config, &failure) < 0 || make_policy(&config, &policy, &failure) < 0 ||
-        sandbox_prepare(&sandbox, &policy, &failure) < 0)
+    make_policy(&config, &policy);
+    if (probe(&config, &policy, &found, &failure) < 0 || start_python(&config, &failure) < 0 ||
+        name_folders(&policy, &failure) < 0 || sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);
+    probe_explain(&found, &sandbox.isolation);
     settle_heap();
     int r = zygote_serve(&config, &sandbox, (unsigned)strtoul(argv[1], NULL, 10), &failure);
     sandbox_done(&sandbox);

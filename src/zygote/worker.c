@@ -129,7 +129,7 @@ static _Noreturn void do_job(const struct worker_baseline *baseline) {
     _exit(EXIT_SUCCESS);
 }
 
-_Noreturn void worker_main(int control, struct sandbox *sandbox, bool hurry) {
+_Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, bool hurry) {
     struct failure failure = {0};
     int r = keep_four_descriptors(control);
     if (r < 0) {
@@ -141,7 +141,7 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox, bool hurry) {
     if (!hurry)
         setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);
     wait_for_go();
-    if (sandbox_enter(sandbox, &failure) < 0)
+    if (sandbox_enter(sandbox, slot, &failure) < 0)
         give_up(WORKER_CONTROL, &failure);
     if (python_warm_up(!hurry) < 0) {
         failure_set(&failure, EIO, "Python", "the rehearsal failed behind the confinement");

@@ -9,6 +9,6 @@
 /* The first thing a freshly cloned worker does; never returns. `control` leads to the zygote. The
  * sandbox is the worker's own copy. `hurry`: a job waits already, or soon will, and a rehearsal would
  * delay it. */
-_Noreturn void worker_main(int control, struct sandbox *sandbox, bool hurry);
+_Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, bool hurry);
 
 #endif

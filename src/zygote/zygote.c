@@ -157,9 +157,8 @@ static void hear_manager(struct zygote *zygote) {
 
 static void announce(struct zygote *zygote) {
     struct message message = {.kind = MESSAGE_LAYER};
-    for (size_t i = 0; i < sandbox_layer_count; i++) {
-        snprintf(message.layer.name, sizeof message.layer.name, "%s", sandbox_layers[i].name);
-        snprintf(message.layer.detail, sizeof message.layer.detail, "%s", sandbox_layers[i].detail);
+    for (uint32_t i = 0; i < LAYER_COUNT; i++) {
+        message.layer = (struct layer_report){.layer = i, .state = zygote->crew.sandbox->isolation.layers[i]};
         tell_manager(zygote, &message);
     }
     message = (struct message){.kind = MESSAGE_READY};

@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,6 +27,10 @@ static const struct policy policy = {
     .threads = SCENE_THREADS,
     .uid_base = SCENE_UID_BASE,
 };
+
+/* What root with all capabilities gets. */
+static const struct plan plan = {
+    .mounts = true, .landlock = true, .clone_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS};
 
 static void read_namespaces(int proc_fd, const char *process, char ret_links[SCENE_NAMESPACES][64]) {
     for (size_t i = 0; i < SCENE_NAMESPACES; i++) {
@@ -87,7 +92,7 @@ static pid_t make_worker(struct sandbox *sandbox, struct worker_view *view, cons
     char byte;
     if (pipe2(go, O_CLOEXEC) < 0 || pipe2(done, O_CLOEXEC) < 0)
         return -errno;
-    pid_t pid = sandbox_clone();
+    pid_t pid = sandbox_clone(sandbox);
     if (pid == 0)
         be_worker(sandbox, view, go[0], done[1]);
     fd_close(go[0]);
@@ -122,7 +127,7 @@ static void be_zygote(struct scene *scene) {
     struct sandbox sandbox;
     const gid_t groups[] = {0, 5};
     setgroups(2, groups);
-    scene->prepared = sandbox_prepare(&sandbox, &policy, &scene->failure);
+    scene->prepared = sandbox_prepare(&sandbox, &policy, &plan, &scene->failure);
     if (scene->prepared < 0)
         return;
     see_zygote(scene);
@@ -144,7 +149,7 @@ static void be_zygote(struct scene *scene) {
 
 static void attempt(const struct policy *with, struct attempt *ret_attempt) {
     struct sandbox sandbox = {.proc_fd = -1};
-    ret_attempt->prepared = sandbox_prepare(&sandbox, with, &ret_attempt->failure);
+    ret_attempt->prepared = sandbox_prepare(&sandbox, with, &plan, &ret_attempt->failure);
     ret_attempt->proc_fd = sandbox.proc_fd;
 }
 

@@ -164,7 +164,7 @@ static void fill_tmp(struct worker_view *view) {
 void worker_play(struct sandbox *sandbox, struct worker_view *view) {
     try_to_unlock(view);
     see_thread_id(view);
-    view->entered = sandbox_enter(sandbox, &view->failure);
+    view->entered = sandbox_enter(sandbox, 3, &view->failure);
     if (view->entered == 0) {
         see_who_it_is(view);
         see_what_is_there(view);

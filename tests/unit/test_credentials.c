@@ -115,11 +115,32 @@ static void test_it_is_not_dumpable(void **state) {
 static void enter_without_privileges(void) {
     struct failure failure = {0};
     CHECK(setresgid(GROUP, GROUP, GROUP) == 0 && setresuid(USER, USER, USER) == 0);
-    CHECK(credentials_drop_groups(&failure) == -EPERM);
-    CHECK(strcmp(failure.stage, "identity") == 0 && strstr(failure.text, "setgroups()") != NULL);
-    CHECK(credentials_enter(USER, GROUP, &failure) == -EPERM);
+    CHECK(!credentials_have(CAP_SETUID) && !credentials_have(CAP_SYS_ADMIN));
+    CHECK(credentials_drop_groups(&failure) == 0);
+    CHECK(credentials_enter(USER + 1, GROUP, &failure) == -EPERM);
     CHECK(failure.error == EPERM && strcmp(failure.stage, "identity") == 0);
-    CHECK(strstr(failure.text, "bounding set") != NULL);
+    CHECK(strstr(failure.text, "setresuid()") != NULL);
+}
+
+/* An ordinary user keeps his id, and has everything else taken. */
+static void enter_as_oneself(void) {
+    struct failure failure = {0};
+    CHECK(setresgid(GROUP, GROUP, GROUP) == 0 && setresuid(USER, USER, USER) == 0);
+    CHECK(credentials_enter(USER, GROUP, &failure) == 0);
+    CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+}
+
+static void enter_as_root(void) {
+    struct failure failure = {0};
+    CHECK(credentials_enter(0, 0, &failure) == -EPERM);
+    CHECK(strcmp(failure.stage, "identity") == 0 && strstr(failure.text, "staying root") != NULL);
+}
+
+static void test_who_one_may_stay(void **state) {
+    (void)state;
+    need_root("changes its user and groups");
+    in_child(enter_as_oneself);
+    in_child(enter_as_root);
 }
 
 static void test_it_fails_closed_without_privileges(void **state) {
@@ -136,6 +157,7 @@ int main(void) {
         cmocka_unit_test(test_there_is_no_way_back),
         cmocka_unit_test(test_it_is_not_dumpable),
         cmocka_unit_test(test_it_fails_closed_without_privileges),
+        cmocka_unit_test(test_who_one_may_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

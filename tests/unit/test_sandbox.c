@@ -250,7 +250,7 @@ static void test_one_that_is_not_admitted_stays_out(void **state) {
     (void)state;
     assert_true(scene->stranger.finished);
     assert_true(scene->stranger.entered < 0);
-    assert_string_equal(scene->stranger.failure.stage, "scratch");
+    assert_string_equal(scene->stranger.failure.stage, "mount-namespace");
 }
 
 static void test_no_process_no_admission(void **state) {
@@ -267,14 +267,14 @@ static void test_workers_die_with_their_zygote(void **state) {
 static void test_without_privileges_nothing_is_prepared(void **state) {
     (void)state;
     assert_int_equal(scene->unprivileged.prepared, -EPERM);
-    assert_string_equal(scene->unprivileged.failure.stage, "identity");
+    assert_string_equal(scene->unprivileged.failure.stage, "mount-namespace");
     assert_int_equal(scene->unprivileged.proc_fd, -1);
 }
 
 static void test_a_folder_that_is_not_there_is_named(void **state) {
     (void)state;
     assert_int_equal(scene->misled.prepared, -ENOENT);
-    assert_string_equal(scene->misled.failure.stage, "root file system");
+    assert_string_equal(scene->misled.failure.stage, "mount-namespace");
     assert_non_null(strstr(scene->misled.failure.text, "/usr/no-such-folder"));
     assert_int_equal(scene->misled.proc_fd, -1);
 }

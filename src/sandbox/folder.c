@@ -1,0 +1,156 @@
+/* Folders of our own: see folder.h. Runs in the zygote and the manager, on what dead scripts left behind. */
+#include "sandbox/folder.h"
+
+#include "base/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX "python-executor-"
+enum { LEVELS_MAX = 64 };
+
+static int open_folder(int parent, const char *name) {
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static DIR *read_folder(int fd) {
+    int copy = open_folder(fd, ".");
+    DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+    if (folder == NULL)
+        fd_close(copy);
+    return folder;
+}
+
+static bool is_entry(const struct dirent *entry) {
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+int folder_make(const char *base, mode_t mode, char *ret_path, size_t size) {
+    snprintf(ret_path, size, "%s/" PREFIX "%d", base, (int)getpid());
+    /* Left by a process that had our id; a sweep has not come by yet. */
+    folder_remove(AT_FDCWD, ret_path);
+    if (mkdir(ret_path, 0700) < 0)
+        return -errno;
+    cleanup_fd int fd = open_folder(AT_FDCWD, ret_path);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, mode) < 0) {
+        int error = fd < 0 ? -fd : errno;
+        rmdir(ret_path);
+        return -error;
+    }
+    return fd_steal(&fd);
+}
+
+/* Removes what can go at once, and enters the first folder that cannot: 1 with its descriptor, 0 when this one is
+ * empty, or a negative errno. */
+static int remove_flat(int fd, int *ret_deeper) {
+    DIR *folder = read_folder(fd);
+    int r = folder == NULL ? -errno : 0;
+    for (struct dirent *entry; folder != NULL && r == 0 && (entry = readdir(folder)) != NULL;) {
+        if (!is_entry(entry) || unlinkat(fd, entry->d_name, 0) == 0 || unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0)
+            continue;
+        if (errno != ENOTEMPTY && errno != EEXIST && errno != EACCES && errno != EPERM) {
+            r = -errno;
+            break;
+        }
+        /* A script may have closed its own folder to us, who have the same user id. */
+        int deeper = fchmodat(fd, entry->d_name, 0700, 0) < 0 ? -errno : open_folder(fd, entry->d_name);
+        r = deeper < 0 ? deeper : 1;
+        *ret_deeper = deeper;
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return r;
+}
+
+static bool is_same(int a, int b) {
+    struct stat one, other;
+    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Down and up again without a stack, however deep a script has nested; a folder that has become empty is removed
+ * from above. */
+int folder_empty(int fd) {
+    cleanup_fd int at = open_folder(fd, ".");
+    while (at >= 0) {
+        int next = -1;
+        int r = remove_flat(at, &next);
+        if (r < 0 || (r == 0 && is_same(at, fd)))
+            return r;
+        if (r == 0)
+            next = open_folder(at, "..");
+        fd_close(at);
+        at = next;
+    }
+    return at;
+}
+
+int folder_remove(int parent, const char *name) {
+    cleanup_fd int fd = open_folder(parent, name);
+    if (fd < 0)
+        return fd;
+    int r = folder_empty(fd);
+    return unlinkat(parent, name, AT_REMOVEDIR) < 0 && r == 0 ? -errno : r;
+}
+
+struct measure {
+    uint64_t bytes, files, files_max;
+};
+
+static void measure(struct measure *measure_, int fd, unsigned level) {
+    DIR *folder = read_folder(fd);
+    struct stat status;
+    if (folder == NULL)
+        return;
+    for (struct dirent *entry; measure_->files <= measure_->files_max && (entry = readdir(folder)) != NULL;) {
+        if (!is_entry(entry) || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        measure_->files++;
+        measure_->bytes += (uint64_t)status.st_blocks * 512;
+        if (!S_ISDIR(status.st_mode))
+            continue;
+        /* What is hidden so deep counts as too much. */
+        cleanup_fd int deeper = level >= LEVELS_MAX ? -1 : open_folder(fd, entry->d_name);
+        if (level >= LEVELS_MAX)
+            measure_->files = measure_->files_max + 1;
+        else if (deeper >= 0)
+            measure(measure_, deeper, level + 1);
+    }
+    closedir(folder);
+}
+
+int folder_measure(int parent, const char *name, uint64_t files_max, uint64_t *ret_bytes, uint64_t *ret_files) {
+    struct measure all = {.files_max = files_max};
+    cleanup_fd int fd = open_folder(parent, name);
+    if (fd < 0)
+        return fd;
+    measure(&all, fd, 0);
+    *ret_bytes = all.bytes;
+    *ret_files = all.files;
+    return 0;
+}
+
+void folder_sweep(const char *base) {
+    cleanup_fd int fd = open_folder(AT_FDCWD, base);
+    DIR *folder = fd < 0 ? NULL : read_folder(fd);
+    struct stat status;
+    if (folder == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        cleanup_fd int stale = open_folder(fd, entry->d_name);
+        if (stale < 0 || fstat(stale, &status) < 0 || status.st_uid != geteuid() || flock(stale, LOCK_EX | LOCK_NB) < 0)
+            continue;
+        folder_empty(stale);
+        unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+    }
+    closedir(folder);
+}

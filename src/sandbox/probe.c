@@ -1,0 +1,191 @@
+/* The probe: see probe.h. Runs in the zygote before Python starts, and in `python-executor doctor`. */
+#include "sandbox/probe.h"
+
+#include "base/fd.h"
+#include "sandbox/credentials.h"
+#include "sandbox/landlock.h"
+#include "sandbox/namespaces.h"
+#include "sandbox/witness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PLANS_MAX = 16, TRIAL_SECONDS = 10, TRIAL_SLOT = 0 };
+
+/* What a throwaway child leaves behind, in memory it shares with us. */
+struct trial {
+    int result;
+    struct failure failure;
+    struct isolation isolation;
+};
+
+/* --- A trial of one plan --- */
+
+static _Noreturn void be_worker(struct sandbox *sandbox, struct trial *trial, int go) {
+    char byte;
+    if (read(go, &byte, 1) != 1)
+        _exit(EXIT_FAILURE);
+    trial->result = sandbox_enter(sandbox, TRIAL_SLOT, &trial->failure);
+    if (trial->result == 0)
+        trial->result = witness_layers(&sandbox->isolation, &trial->failure);
+    _exit(trial->result == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static int make_worker(struct sandbox *sandbox, struct trial *trial) {
+    int go[2];
+    int status = 0;
+    if (pipe2(go, O_CLOEXEC) < 0)
+        return failure_set(&trial->failure, errno, "worker", "pipe(): %s", strerror(errno));
+    pid_t worker = sandbox_clone(sandbox);
+    if (worker == 0) {
+        close(go[1]);
+        be_worker(sandbox, trial, go[0]);
+    }
+    close(go[0]);
+    int r = worker < 0 ? failure_set(&trial->failure, (int)-worker,
+                                     (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? "user-namespace" : "pid-namespace",
+                                     "clone(): %s", strerror((int)-worker))
+                       : sandbox_admit(sandbox, worker, TRIAL_SLOT, &trial->failure);
+    trial->result = r < 0 ? r : failure_set(&trial->failure, EIO, "worker", "it died in its layers");
+    if (r == 0 && write(go[1], "", 1) != 1)
+        r = -EPIPE;
+    close(go[1]); /* without the byte the worker ends */
+    if (worker > 0)
+        waitpid(worker, &status, 0);
+    sandbox_release(sandbox, TRIAL_SLOT);
+    return r < 0 ? r : trial->result;
+}
+
+static _Noreturn void be_zygote(const struct policy *policy, const struct plan *plan, struct trial *trial) {
+    struct sandbox sandbox;
+    alarm(TRIAL_SECONDS);
+    int r = sandbox_prepare(&sandbox, policy, plan, &trial->failure);
+    if (r == 0)
+        r = make_worker(&sandbox, trial);
+    if (r == 0)
+        trial->isolation = sandbox.isolation;
+    sandbox_done(&sandbox);
+    trial->result = r;
+    _exit(EXIT_SUCCESS);
+}
+
+static int try_plan(const struct policy *policy, const struct plan *plan, struct trial *trial) {
+    *trial = (struct trial){0};
+    trial->result = failure_set(&trial->failure, EIO, "worker", "the trial did not end");
+    pid_t child = fork();
+    if (child == 0)
+        be_zygote(policy, plan, trial);
+    if (child < 0 || waitpid(child, NULL, 0) != child)
+        return failure_set(&trial->failure, EAGAIN, "worker", "fork(): %s", strerror(errno));
+    return trial->result;
+}
+
+/* --- Plans, the best first --- */
+
+static size_t add(struct plan *plans, size_t count, struct plan plan) {
+    if (count < PLANS_MAX)
+        plans[count++] = plan;
+    return count;
+}
+
+static size_t add_without_mounts(struct plan *plans, size_t count, uint32_t off, struct plan plan) {
+    if ((off & layer_bit(LAYER_CHROOT)) == 0 && credentials_have(CAP_SYS_CHROOT)) {
+        struct plan with = plan;
+        with.chroot = true;
+        count = add(plans, count, with);
+    }
+    return add(plans, count, plan);
+}
+
+static size_t make_plans(uint32_t off, bool landlock, struct plan *plans) {
+    size_t count = 0;
+    int user = (off & layer_bit(LAYER_USER)) != 0 ? 0 : CLONE_NEWUSER;
+    int pid = (off & layer_bit(LAYER_PID)) != 0 ? 0 : CLONE_NEWPID;
+    bool admin = credentials_have(CAP_SYS_ADMIN);
+    if ((off & layer_bit(LAYER_MOUNT)) == 0) {
+        struct plan plan = {.mounts = true, .landlock = landlock, .clone_flags = user | pid | CLONE_NEWNS};
+        if (admin)
+            count = add(plans, count, plan);
+        if (user != 0) {
+            plan.own_user = true;
+            count = add(plans, count, plan);
+        }
+        if (admin && user != 0)
+            count = add(plans, count,
+                        (struct plan){.mounts = true, .landlock = landlock, .clone_flags = pid | CLONE_NEWNS});
+    }
+    if ((user | pid) != 0 && (admin || user != 0))
+        count = add_without_mounts(plans, count, off, (struct plan){.landlock = landlock, .clone_flags = user | pid});
+    return add_without_mounts(plans, count, off, (struct plan){.landlock = landlock});
+}
+
+/* --- The choice --- */
+
+/* A layer that the failed plan had and the chosen one has not: that is why. */
+static void note_failure(struct isolation *isolation, const struct failure *failure) {
+    for (unsigned layer = 0; layer < LAYER_COUNT; layer++) {
+        struct layer_state *state = &isolation->layers[layer];
+        if (strcmp(failure->stage, layer_name(layer)) != 0 || state->status == LAYER_ACTIVE || state->error != 0)
+            continue;
+        size_t length = strcspn(failure->text, ":");
+        layer_refused(isolation, (enum layer)layer, "", failure->error);
+        snprintf(state->call, sizeof state->call, "%.*s", (int)length, failure->text);
+        snprintf(state->detail, sizeof state->detail, "%.*s", (int)sizeof state->detail - 1, failure->text);
+    }
+}
+
+static void probe_layers(const struct policy *policy, struct isolation *ret_isolation) {
+    *ret_isolation = (struct isolation){0};
+    namespaces_probe(ret_isolation);
+    int abi = landlock_abi();
+    if (abi < 1)
+        layer_refused(ret_isolation, LAYER_LANDLOCK, "landlock_create_ruleset", -abi);
+    else
+        layer_unused(ret_isolation, LAYER_LANDLOCK, "granted");
+    if (credentials_have(CAP_SYS_CHROOT))
+        layer_unused(ret_isolation, LAYER_CHROOT, "granted");
+    else
+        layer_refused(ret_isolation, LAYER_CHROOT, "chroot", EPERM);
+    for (unsigned layer = 0; layer < LAYER_COUNT; layer++)
+        if ((policy->off & layer_bit(layer)) != 0)
+            layer_unused(ret_isolation, (enum layer)layer, "switched off");
+}
+
+void probe_explain(const struct probe *probe, struct isolation *isolation) {
+    for (size_t i = 0; i < LAYER_COUNT; i++)
+        if (isolation->layers[i].status != LAYER_ACTIVE && isolation->layers[i].detail[0] == '\0')
+            isolation->layers[i] = probe->isolation.layers[i];
+}
+
+int probe_platform(const struct policy *policy, struct probe *ret_probe, struct failure *ret_failure) {
+    struct plan plans[PLANS_MAX];
+    struct trial *trial = mmap(NULL, sizeof *trial, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (trial == MAP_FAILED)
+        return failure_set(ret_failure, errno, "worker", "mmap(): %s", strerror(errno));
+    bool landlock = (policy->off & layer_bit(LAYER_LANDLOCK)) == 0 && landlock_abi() > 0;
+    size_t count = make_plans(policy->off, landlock, plans);
+    int r = -EIO;
+    *ret_probe = (struct probe){0};
+    probe_layers(policy, &ret_probe->isolation);
+    for (size_t i = 0; i < count && r < 0; i++) {
+        r = try_plan(policy, &plans[i], trial);
+        if (r < 0) {
+            note_failure(&ret_probe->isolation, &trial->failure);
+            *ret_failure = trial->failure;
+            continue;
+        }
+        struct isolation isolation = trial->isolation;
+        probe_explain(ret_probe, &isolation);
+        *ret_probe = (struct probe){.plan = plans[i], .isolation = isolation};
+    }
+    munmap(trial, sizeof *trial);
+    return r;
+}
