@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int fd_close(int fd) {
@@ -92,4 +95,17 @@ int fd_install(int fd, int number) {
         return 0;
     }
     return dup2(fd, number) < 0 ? -errno : 0;
+}
+
+int fd_close_from(int first) {
+    struct rlimit files;
+    /* gVisor takes the end for a signed number and refuses ~0u. */
+    if (syscall(SYS_close_range, first, INT_MAX, 0) == 0)
+        return 0;
+    /* Before Linux 5.9, and in old gVisors. */
+    if (errno != ENOSYS || getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return -errno;
+    for (rlim_t fd = (rlim_t)first; fd < files.rlim_cur; fd++)
+        close((int)fd);
+    return 0;
 }

@@ -35,4 +35,7 @@ int fd_write_file(int dir_fd, const char *path, const char *text);
 /* Duplicates fd onto number and clears close-on-exec there, as the start of a child wants it. */
 int fd_install(int fd, int number);
 
+/* Closes every descriptor from `first` on. 0 or a negative errno. */
+int fd_close_from(int first);
+
 #endif

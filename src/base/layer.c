@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 static const char *const names[LAYER_WORDS] = {
     [LAYER_SECCOMP] = "seccomp",
@@ -26,6 +27,11 @@ static const char *const names[LAYER_WORDS] = {
 
 const char *layer_name(unsigned layer) {
     return names[layer];
+}
+
+const char *layer_status_name(uint32_t status) {
+    static const char *const words[] = {[LAYER_REFUSED] = "refused", [LAYER_ACTIVE] = "on", [LAYER_UNUSED] = "unused"};
+    return status < sizeof words / sizeof words[0] ? words[status] : "refused";
 }
 
 static unsigned find(const char *word, size_t length) {
@@ -124,4 +130,45 @@ const char *layer_tier(const struct isolation *isolation) {
     if (is_active(isolation, LAYER_LANDLOCK))
         return "landlock";
     return is_active(isolation, LAYER_CHROOT) ? "chroot" : "bare";
+}
+
+/* Our own words and the kernel's; whatever is no plain character in them is not worth more. */
+static int add_string(struct buf *buf, const char *text, size_t size) {
+    int r = buf_add_text(buf, "\"");
+    for (size_t i = 0; r == 0 && i < size && text[i] != '\0'; i++)
+        r = buf_add(buf, text[i] < ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\' ? "?" : &text[i], 1);
+    return r < 0 ? r : buf_add_text(buf, "\"");
+}
+
+static int add_layer(struct buf *buf, unsigned layer, const struct layer_state *state) {
+    int r = buf_add_format(buf, "%s{\"name\": \"%s\", \"status\": \"%s\", \"active\": %s, \"detail\": ",
+                           layer > 0 ? ", " : "", names[layer], layer_status_name(state->status),
+                           state->status == LAYER_ACTIVE ? "true" : "false");
+    if (r == 0)
+        r = add_string(buf, state->detail, sizeof state->detail);
+    if (r == 0 && state->error != 0) {
+        const char *error = strerrorname_np(state->error);
+        r = buf_add_format(buf, ", \"errno\": \"%s\", \"call\": ", error != NULL ? error : "unknown");
+        if (r == 0)
+            r = add_string(buf, state->call, sizeof state->call);
+    }
+    return r < 0 ? r : buf_add_text(buf, "}");
+}
+
+int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t floor) {
+    struct utsname kernel;
+    const char *comma = "";
+    uname(&kernel);
+    int r = buf_add_format(buf, "\"tier\": \"%s\", \"kernel\": \"%.64s %.64s %.64s\", \"required\": [",
+                           layer_tier(isolation), kernel.sysname, kernel.release, kernel.machine);
+    for (unsigned word = 0; r == 0 && word < LAYER_WORDS; word++)
+        if ((floor & layer_bit(word)) != 0) {
+            r = buf_add_format(buf, "%s\"%s\"", comma, names[word]);
+            comma = ", ";
+        }
+    if (r == 0)
+        r = buf_add_text(buf, "], \"layers\": [");
+    for (unsigned layer = 0; r == 0 && layer < LAYER_COUNT; layer++)
+        r = add_layer(buf, layer, &isolation->layers[layer]);
+    return r < 0 ? r : buf_add_text(buf, "]");
 }

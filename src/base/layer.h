@@ -6,6 +6,7 @@
 #ifndef PX_BASE_LAYER_H
 #define PX_BASE_LAYER_H
 
+#include "base/buf.h"
 #include "base/failure.h"
 
 #include <stddef.h>
@@ -53,6 +54,9 @@ struct isolation {
 /* The word for a layer, as in --require: "mount-namespace". */
 const char *layer_name(unsigned layer);
 
+/* The word for a status: "refused", "on", "unused". */
+const char *layer_status_name(uint32_t status);
+
 /* A set of layers from words separated by commas, one bit each. 0, or -EINVAL with the word named. */
 int layer_parse(const char *words, uint32_t *ret_set, struct failure *ret_failure);
 
@@ -73,5 +77,9 @@ int layer_explain(const struct isolation *isolation, unsigned word, struct failu
 
 /* The name of what the layers come to: see layer.c. */
 const char *layer_tier(const struct isolation *isolation);
+
+/* Appends `"tier": …, "kernel": …, "required": […], "layers": […]`, the members of a JSON object, for GET /isolation
+ * and doctor --json. As buf_add(). */
+int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t floor);
 
 #endif

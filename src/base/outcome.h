@@ -9,6 +9,7 @@ enum outcome {
     OUTCOME_NOT_SERIALIZABLE, /* main() returned what JSON has no word for */
     OUTCOME_OUTPUT_LIMIT,     /* the result is larger or deeper than the limit */
     OUTCOME_TIMEOUT,          /* wall clock or CPU time */
+    OUTCOME_SCRATCH_LIMIT,    /* killed: more files than it may keep, where no file system says so */
     OUTCOME_MEMORY,           /* memory limit: MemoryError nobody caught, or killed for it */
     OUTCOME_KILLED,           /* a signal ended it: a crash, a forbidden system call */
     OUTCOME_EXITED,           /* ended without a result: sys.exit(), os._exit(), rubbish for a result */

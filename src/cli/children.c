@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Where an installed and a freshly built program find the others. */
@@ -87,7 +86,7 @@ static int install_descriptors(int *program, int control, int second) {
         dup3(high_program, INHERIT_END, O_CLOEXEC) < 0)
         return -errno;
     *program = INHERIT_END;
-    return syscall(SYS_close_range, INHERIT_END + 1, ~0u, 0) < 0 ? -errno : 0;
+    return fd_close_from(INHERIT_END + 1);
 }
 
 static void set_resources(void) {

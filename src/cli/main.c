@@ -1,6 +1,7 @@
 /* The command: python-executor [serve] [options]. */
 #include "base/config.h"
 #include "base/log.h"
+#include "cli/doctor.h"
 #include "cli/manager.h"
 
 #include <fcntl.h>
@@ -15,24 +16,40 @@ enum { EXIT_USAGE = 2 };
 static void print_help(void) {
     printf("Runs Python scripts that nobody trusts, each in a fresh, confined process.\n\n"
            "usage: python-executor [serve] [--OPTION VALUE ...]\n"
+           "       python-executor doctor [--json] [--OPTION VALUE ...]\n"
            "       python-executor --help | --version\n\n"
-           "serve     answers POST /execute over HTTP until SIGTERM; the default\n\n"
+           "serve     answers POST /execute over HTTP until SIGTERM; the default\n"
+           "doctor    shows which layers of confinement this platform grants, and tests them\n\n"
            "An option is a flag or an environment variable; the flag wins.\n\n");
     config_print_help(stdout);
-    printf("\nExit status: 0 stopped by a signal, 1 could not start or go on, 2 wrong usage.\n");
+    printf("\nExit status of serve: 0 stopped by a signal, 1 could not start or go on, 2 wrong usage.\n"
+           "Exit status of doctor: 0 it can be served here, 1 it cannot, 2 wrong usage.\n");
+}
+
+static int take_options(int argc, char **argv, struct config *ret_config) {
+    struct failure failure;
+    config_init(ret_config);
+    if (config_from_environment(ret_config, &failure) == 0 && config_from_args(ret_config, argc, argv, &failure) == 0 &&
+        config_check(ret_config, &failure) == 0)
+        return 0;
+    fprintf(stderr, "python-executor: %s: %s\nTry python-executor --help.\n", failure.stage, failure.text);
+    return -1;
 }
 
 static int serve(int argc, char **argv) {
     struct config config;
-    struct failure failure;
-    config_init(&config);
-    if (config_from_environment(&config, &failure) < 0 || config_from_args(&config, argc, argv, &failure) < 0 ||
-        config_check(&config, &failure) < 0) {
-        fprintf(stderr, "python-executor: %s: %s\nTry python-executor --help.\n", failure.stage, failure.text);
+    if (take_options(argc, argv, &config) < 0)
         return EXIT_USAGE;
-    }
     log_start("python-executor", config.log);
     return manager_serve(&config);
+}
+
+static int doctor(int argc, char **argv) {
+    struct config config;
+    bool json = argc > 0 && strcmp(argv[0], "--json") == 0;
+    if (take_options(argc - json, argv + json, &config) < 0)
+        return EXIT_USAGE;
+    return doctor_run(&config, json);
 }
 
 /* Started with a standard stream closed, the next descriptor opened would take its number, and what is
@@ -58,6 +75,8 @@ int main(int argc, char **argv) {
             return EXIT_SUCCESS;
         }
     }
+    if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+        return doctor(argc - 2, argv + 2);
     bool named = argc > 1 && strcmp(argv[1], "serve") == 0;
     return serve(argc - 1 - named, argv + 1 + named);
 }

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/children.h"
+#include "cli/grants.h"
 #include "cli/listener.h"
 #include "sandbox/scratch.h"
 #include "wire/message.h"
@@ -149,10 +150,9 @@ static void print_limits(const struct config *config) {
 }
 
 static void print_layers(const struct isolation *isolation) {
-    static const char *const words[] = {[LAYER_REFUSED] = "refused", [LAYER_ACTIVE] = "on", [LAYER_UNUSED] = "-"};
     for (unsigned i = 0; i < LAYER_COUNT; i++) {
         const struct layer_state *state = &isolation->layers[i];
-        printf("layer %-17s %-7s %.*s\n", layer_name(i), words[state->status % 3], (int)sizeof state->detail, state->detail);
+        printf("layer %-17s %-7s %.*s\n", layer_name(i), layer_status_name(state->status), (int)sizeof state->detail, state->detail);
     }
 }
 
@@ -190,11 +190,12 @@ static void child_failed(struct manager *manager, const struct failure *failure)
     log_error("%.*s: %.*s", (int)sizeof failure->stage, failure->stage, (int)sizeof failure->text, failure->text);
     if (manager->served)
         return;
-    if (failure->error == EPERM || failure->error == EACCES)
-        fprintf(stderr,
-                "The confinement is not complete without it, so nothing is served.\n"
-                "It needs root with CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID and CAP_SETPCAP, and a kernel that\n"
-                "allows namespaces: run it as root on the host, or in a container with --privileged.\n");
+    for (unsigned word = 0; word < LAYER_WORDS; word++)
+        if (strncmp(failure->stage, layer_name(word), sizeof failure->stage) == 0) {
+            fprintf(stderr, "Nothing is served below the floor that --require names. To get %s:\n", layer_name(word));
+            grants_print(stderr, word);
+            fprintf(stderr, "python-executor doctor shows all layers.\n");
+        }
     manager->status = EXIT_FAILURE;
     manager->done = true;
 }

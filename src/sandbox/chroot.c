@@ -15,7 +15,7 @@ int chroot_enter(struct failure *ret_failure) {
         /* Made by an earlier start, or by whoever built an image that cannot be written to. */
         int error = errno;
         if (readlink(ROOT ROOT, target, sizeof target) != 1 || target[0] != '.')
-            return failure_set(ret_failure, error, "chroot", "symlink(\".\", \"" ROOT ROOT "\"): %s", strerror(error));
+            return failure_set(ret_failure, error, "chroot", "symlink(" ROOT ROOT "): %s", strerror(error));
     }
     if (chroot(ROOT) < 0)
         return failure_set(ret_failure, errno, "chroot", "chroot(): %s", strerror(errno));

@@ -28,16 +28,17 @@ static const struct {
     int flag;
     enum layer layer;
     const char *call;
+    const char *link; /* in /proc/PID */
     const char *detail;
 } namespaces[] = {
-    {CLONE_NEWUSER, LAYER_USER, "unshare(NEWUSER)", ""},
-    {CLONE_NEWNS, LAYER_MOUNT, "unshare(NEWNS)", ""},
-    {CLONE_NEWPID, LAYER_PID, "unshare(NEWPID)", ""},
-    {CLONE_NEWNET, LAYER_NET, "unshare(NEWNET)", "empty, shared by the workers"},
-    {CLONE_NEWIPC, LAYER_IPC, "unshare(NEWIPC)", "empty, shared by the workers"},
-    {CLONE_NEWUTS, LAYER_UTS, "unshare(NEWUTS)", "host name 'sandbox', shared by the workers"},
-    {CLONE_NEWTIME, LAYER_TIME, "unshare(NEWTIME)", "uptime begins with the zygote"},
-    {CLONE_NEWCGROUP, LAYER_CGROUP_NAMESPACE, "unshare(NEWCGROUP)", "shared by the workers"},
+    {CLONE_NEWUSER, LAYER_USER, "unshare(NEWUSER)", "ns/user", ""},
+    {CLONE_NEWNS, LAYER_MOUNT, "unshare(NEWNS)", "ns/mnt", ""},
+    {CLONE_NEWPID, LAYER_PID, "unshare(NEWPID)", "ns/pid_for_children", ""},
+    {CLONE_NEWNET, LAYER_NET, "unshare(NEWNET)", "ns/net", "empty, shared by the workers"},
+    {CLONE_NEWIPC, LAYER_IPC, "unshare(NEWIPC)", "ns/ipc", "empty, shared by the workers"},
+    {CLONE_NEWUTS, LAYER_UTS, "unshare(NEWUTS)", "ns/uts", "host name 'sandbox', shared by the workers"},
+    {CLONE_NEWTIME, LAYER_TIME, "unshare(NEWTIME)", "ns/time_for_children", "uptime begins with the zygote"},
+    {CLONE_NEWCGROUP, LAYER_CGROUP_NAMESPACE, "unshare(NEWCGROUP)", "ns/cgroup", "shared by the workers"},
 };
 enum { NAMESPACES = sizeof namespaces / sizeof namespaces[0], FIRST_SHARED = 3 };
 
@@ -75,11 +76,11 @@ static _Noreturn void map_parent(const struct policy *policy, int go) {
     snprintf(path, sizeof path, "%d/setgroups", (int)zygote);
     fd_write_file(proc_fd, path, "deny");
     snprintf(path, sizeof path, "%d/uid_map", (int)zygote);
-    snprintf(map, sizeof map, "0 %u 1\n", (unsigned)geteuid());
+    snprintf(map, sizeof map, "%d %u 1\n", (int)POLICY_UID, (unsigned)geteuid());
     if (fd_write_file(proc_fd, path, map) < 0)
         _exit(2);
     snprintf(path, sizeof path, "%d/gid_map", (int)zygote);
-    snprintf(map, sizeof map, "0 %u 1\n", (unsigned)getegid());
+    snprintf(map, sizeof map, "%d %u 1\n", (int)POLICY_GID, (unsigned)getegid());
     _exit(fd_write_file(proc_fd, path, map) < 0 ? 2 : 1);
 }
 
@@ -105,9 +106,6 @@ int namespaces_own_user(const struct policy *policy, bool *ret_has_slots, struct
     if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
         return failure_set(ret_failure, EPERM, "user-namespace", "write(uid_map): the ids could not be mapped");
     *ret_has_slots = WEXITSTATUS(status) == 0;
-    /* Root of this namespace; it owns what is made from here on. */
-    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-        return failure_set(ret_failure, errno, "user-namespace", "setresuid(): %s", strerror(errno));
     return 0;
 }
 
@@ -124,14 +122,27 @@ int namespaces_own_mounts(struct failure *ret_failure) {
 
 /* A clock of the host's tells how long it has been up, and is the same for all who look at it. A time namespace
  * takes its offsets before the first process is in it (time_namespaces(7)). */
-static void begin_time(int proc_fd) {
+static int begin_time(int proc_fd) {
     char offsets[96];
     struct timespec monotonic, boot;
     clock_gettime(CLOCK_MONOTONIC, &monotonic);
     clock_gettime(CLOCK_BOOTTIME, &boot);
     snprintf(offsets, sizeof offsets, "monotonic -%lld 0\nboottime -%lld 0\n", (long long)monotonic.tv_sec,
              (long long)boot.tv_sec);
-    fd_write_file(proc_fd, "self/timens_offsets", offsets);
+    return fd_write_file(proc_fd, "self/timens_offsets", offsets);
+}
+
+/* gVisor says yes to flags that it does not know: only another link is another namespace. */
+static int leave(int proc_fd, size_t which) {
+    char path[64];
+    char before[64] = "";
+    char after[64] = "";
+    snprintf(path, sizeof path, "self/%s", namespaces[which].link);
+    ssize_t n = readlinkat(proc_fd, path, before, sizeof before - 1);
+    if (unshare(namespaces[which].flag) < 0)
+        return -errno;
+    ssize_t m = readlinkat(proc_fd, path, after, sizeof after - 1);
+    return n > 0 && m > 0 && strcmp(before, after) != 0 ? 0 : -ENOSYS;
 }
 
 void namespaces_share(int proc_fd, uint32_t off, struct isolation *isolation) {
@@ -141,15 +152,15 @@ void namespaces_share(int proc_fd, uint32_t off, struct isolation *isolation) {
             layer_unused(isolation, namespaces[i].layer, "switched off");
             continue;
         }
-        int r = unshare(namespaces[i].flag);
-        if (r == 0 && namespaces[i].flag == CLONE_NEWUTS)
-            r = sethostname(name, sizeof name - 1);
+        int r = leave(proc_fd, i);
+        if (r == 0 && namespaces[i].flag == CLONE_NEWUTS && sethostname(name, sizeof name - 1) < 0)
+            r = -errno;
+        if (r == 0 && namespaces[i].flag == CLONE_NEWTIME)
+            r = begin_time(proc_fd);
         if (r < 0) {
-            layer_refused(isolation, namespaces[i].layer, namespaces[i].call, errno);
+            layer_refused(isolation, namespaces[i].layer, namespaces[i].call, -r);
             continue;
         }
-        if (namespaces[i].flag == CLONE_NEWTIME)
-            begin_time(proc_fd);
         layer_active(isolation, namespaces[i].layer, namespaces[i].detail);
     }
 }

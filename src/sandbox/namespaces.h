@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 /* Zygote, once: moves into a user namespace of its own and holds all capabilities there. The ids from uid_base on
- * are mapped where the caller may map them, and ret_has_slots says so; else there is but one id, 0 inside.
+ * are mapped where the caller may map them, and ret_has_slots says so; else there is but one id, POLICY_UID inside.
  * The calling process must have one thread. */
 int namespaces_own_user(const struct policy *policy, bool *ret_has_slots, struct failure *ret_failure);
 

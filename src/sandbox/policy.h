@@ -2,6 +2,8 @@
 #ifndef PX_SANDBOX_POLICY_H
 #define PX_SANDBOX_POLICY_H
 
+#include "base/config.h"
+
 #include <stdint.h>
 
 enum { POLICY_MAX_PATHS = 32 };
@@ -21,5 +23,8 @@ struct policy {
     uint64_t uid_base; /* the worker in slot n has the outer uid uid_base + 1 + n */
     uint32_t off;      /* layers that are not to be used, as in layer_bit(); 0 but in a test build */
 };
+
+/* What the configuration says; read_only is still empty. */
+void policy_init(struct policy *ret_policy, const struct config *config);
 
 #endif

@@ -90,50 +90,49 @@ static int try_plan(const struct policy *policy, const struct plan *plan, struct
 
 /* --- Plans, the best first --- */
 
-static size_t add(struct plan *plans, size_t count, struct plan plan) {
+static size_t add(struct plan *plans, size_t count, struct plan plan, int clone_flags) {
+    plan.clone_flags = clone_flags;
     if (count < PLANS_MAX)
         plans[count++] = plan;
     return count;
 }
 
-static size_t add_without_mounts(struct plan *plans, size_t count, uint32_t off, struct plan plan) {
-    if ((off & layer_bit(LAYER_CHROOT)) == 0 && credentials_have(CAP_SYS_CHROOT)) {
-        struct plan with = plan;
-        with.chroot = true;
-        count = add(plans, count, with);
-    }
-    return add(plans, count, plan);
-}
-
-static size_t make_plans(uint32_t off, bool landlock, struct plan *plans) {
+static size_t make_plans(uint32_t off, struct plan *plans) {
     size_t count = 0;
     int user = (off & layer_bit(LAYER_USER)) != 0 ? 0 : CLONE_NEWUSER;
     int pid = (off & layer_bit(LAYER_PID)) != 0 ? 0 : CLONE_NEWPID;
+    bool landlock = (off & layer_bit(LAYER_LANDLOCK)) == 0 && landlock_abi() > 0;
     bool admin = credentials_have(CAP_SYS_ADMIN);
-    if ((off & layer_bit(LAYER_MOUNT)) == 0) {
-        struct plan plan = {.mounts = true, .landlock = landlock, .clone_flags = user | pid | CLONE_NEWNS};
-        if (admin)
-            count = add(plans, count, plan);
-        if (user != 0) {
-            plan.own_user = true;
-            count = add(plans, count, plan);
+    bool chroot = (off & layer_bit(LAYER_CHROOT)) == 0 && credentials_have(CAP_SYS_CHROOT);
+    if ((off & layer_bit(LAYER_MOUNT)) == 0)
+        for (int own = !admin; own <= (user != 0); own++) {
+            const struct plan plan = {.own_user = own != 0, .mounts = true, .landlock = landlock};
+            count = add(plans, count, plan, user | pid | CLONE_NEWNS);
+            /* gVisor lets a worker mount in the zygote's user namespace, and not in one of its own. */
+            if (user != 0)
+                count = add(plans, count, plan, pid | CLONE_NEWNS);
         }
-        if (admin && user != 0)
-            count = add(plans, count,
-                        (struct plan){.mounts = true, .landlock = landlock, .clone_flags = pid | CLONE_NEWNS});
+    /* Who is behind a chroot may make no user namespace (clone(2)). */
+    if (user != 0)
+        count = add(plans, count, (struct plan){.landlock = landlock}, user | pid);
+    for (int flags = admin ? pid : 0;; flags = 0) {
+        if (chroot)
+            count = add(plans, count, (struct plan){.chroot = true, .landlock = landlock}, flags);
+        count = add(plans, count, (struct plan){.landlock = landlock}, flags);
+        if (flags == 0)
+            return count;
     }
-    if ((user | pid) != 0 && (admin || user != 0))
-        count = add_without_mounts(plans, count, off, (struct plan){.landlock = landlock, .clone_flags = user | pid});
-    return add_without_mounts(plans, count, off, (struct plan){.landlock = landlock});
 }
 
 /* --- The choice --- */
 
 /* A layer that the failed plan had and the chosen one has not: that is why. */
-static void note_failure(struct isolation *isolation, const struct failure *failure) {
+static void note_failure(struct isolation *isolation, const struct plan *plan, const struct failure *failure) {
     for (unsigned layer = 0; layer < LAYER_COUNT; layer++) {
         struct layer_state *state = &isolation->layers[layer];
-        if (strcmp(failure->stage, layer_name(layer)) != 0 || state->status == LAYER_ACTIVE || state->error != 0)
+        bool is_it = strcmp(failure->stage, layer_name(layer)) == 0 ||
+                     (layer == LAYER_CHROOT && plan->chroot && strcmp(failure->stage, "scratch") == 0);
+        if (!is_it || state->status == LAYER_ACTIVE || state->error != 0)
             continue;
         size_t length = strcspn(failure->text, ":");
         layer_refused(isolation, (enum layer)layer, "", failure->error);
@@ -170,15 +169,14 @@ int probe_platform(const struct policy *policy, struct probe *ret_probe, struct 
     struct trial *trial = mmap(NULL, sizeof *trial, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (trial == MAP_FAILED)
         return failure_set(ret_failure, errno, "worker", "mmap(): %s", strerror(errno));
-    bool landlock = (policy->off & layer_bit(LAYER_LANDLOCK)) == 0 && landlock_abi() > 0;
-    size_t count = make_plans(policy->off, landlock, plans);
+    size_t count = make_plans(policy->off, plans);
     int r = -EIO;
     *ret_probe = (struct probe){0};
     probe_layers(policy, &ret_probe->isolation);
     for (size_t i = 0; i < count && r < 0; i++) {
         r = try_plan(policy, &plans[i], trial);
         if (r < 0) {
-            note_failure(&ret_probe->isolation, &trial->failure);
+            note_failure(&ret_probe->isolation, &plans[i], &trial->failure);
             *ret_failure = trial->failure;
             continue;
         }

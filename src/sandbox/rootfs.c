@@ -105,20 +105,21 @@ static int bind_read_only(int root, const char *path) {
     return 0;
 }
 
-/* A node costs a worker nothing, a bind mount a little; a devices cgroup and a user namespace refuse the node. */
+/* A node costs a worker nothing, a bind mount a little. A devices cgroup refuses the node, Linux does in a user
+ * namespace; gVisor makes it there and then calls it read-only like the root it is in. */
 static int make_node(int root, const char *path, unsigned minor) {
     if (mknodat(root, path, S_IFCHR | 0666, makedev(1, minor)) < 0)
         return -errno;
     return fchmodat(root, path, 0666, 0) < 0 ? -errno : 0;
 }
 
-static int bind_devices(int root) {
+static int bind_devices(int root, bool own_user) {
     for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
         char path[32];
         char target[64];
         char source[64];
         snprintf(path, sizeof path, "dev/%s", devices[i].name);
-        if (make_node(root, path, devices[i].minor) == 0)
+        if (!own_user && make_node(root, path, devices[i].minor) == 0)
             continue;
         int r = make_file(root, path, "", 0);
         if (r < 0)
@@ -167,12 +168,12 @@ static int fill(int root, const char **ret_what) {
     return 0;
 }
 
-static int fill_with_mounts(int root, const struct policy *policy, const char **ret_what) {
+static int fill_with_mounts(int root, const struct policy *policy, bool own_user, const char **ret_what) {
     int r = fill(root, ret_what);
     if (r < 0)
         return r;
     *ret_what = "/dev";
-    if ((r = bind_devices(root)) < 0)
+    if ((r = bind_devices(root, own_user)) < 0)
         return r;
     for (size_t i = 0; i < POLICY_MAX_PATHS && policy->read_only[i] != NULL; i++) {
         *ret_what = policy->read_only[i];
@@ -207,7 +208,7 @@ static int move_in(int root) {
     return r == 0 && chdir("/") < 0 ? -errno : r;
 }
 
-int rootfs_prepare(const struct policy *policy, struct failure *ret_failure) {
+int rootfs_prepare(const struct policy *policy, bool own_user, struct failure *ret_failure) {
     const char *what = "";
     /* The zygote's umask must not decide what a worker can read. */
     mode_t mask = umask(0);
@@ -216,7 +217,7 @@ int rootfs_prepare(const struct policy *policy, struct failure *ret_failure) {
         return failure_set(ret_failure, errno, "mount-namespace", "mount(tmpfs): %s", strerror(errno));
     }
     cleanup_fd int root = open(staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = root < 0 ? -errno : fill_with_mounts(root, policy, &what);
+    int r = root < 0 ? -errno : fill_with_mounts(root, policy, own_user, &what);
     umask(mask);
     if (r < 0)
         return failure_set(ret_failure, -r, "mount-namespace", "cannot make %.80s in the workers' root: %s", what, strerror(-r));

@@ -10,9 +10,12 @@
 #include "base/failure.h"
 #include "sandbox/policy.h"
 
+#include <stdbool.h>
+
 /* Zygote, once, as root, in a mount namespace of its own. Afterwards the host's files are gone from
- * this process but for descriptors it holds already. */
-int rootfs_prepare(const struct policy *policy, struct failure *ret_failure);
+ * this process but for descriptors it holds already. In a user namespace of its own (own_user) the devices are the
+ * host's, bound; else nodes of its own. */
+int rootfs_prepare(const struct policy *policy, bool own_user, struct failure *ret_failure);
 
 /* Zygote, once, where there are no mounts: the folders and small files of such a root, and the devices if they can
  * be made, below an empty folder. */

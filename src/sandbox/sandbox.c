@@ -43,7 +43,7 @@ static int prepare_files(struct sandbox *sandbox, struct failure *ret_failure) {
         /* A mount namespace before the root file system, or the host would see it built. */
         if ((r = namespaces_own_mounts(ret_failure)) < 0)
             return r;
-        return rootfs_prepare(&sandbox->policy, ret_failure);
+        return rootfs_prepare(&sandbox->policy, sandbox->plan.own_user, ret_failure);
     }
     if ((r = prepare_folders(sandbox, ret_failure)) < 0)
         return r;
@@ -77,6 +77,8 @@ static void note_layers(struct sandbox *sandbox) {
     if ((plan->clone_flags & CLONE_NEWUSER) != 0)
         layer_active(isolation, LAYER_USER, sandbox->has_slots ? "one per worker, a distinct outer uid each"
                                                                : "one per worker, inside one of the zygote's");
+    else if (plan->own_user)
+        layer_active(isolation, LAYER_USER, "one for the zygote and its workers");
     if ((plan->clone_flags & CLONE_NEWPID) != 0)
         layer_active(isolation, LAYER_PID, "one per worker");
     if (plan->landlock) {
@@ -154,6 +156,10 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
     return 0;
 }
 
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot) {
+    return scratch_is_too_large(&sandbox->scratch, slot, &sandbox->policy);
+}
+
 void sandbox_release(const struct sandbox *sandbox, unsigned slot) {
     scratch_remove(&sandbox->scratch, slot);
 }
@@ -171,16 +177,20 @@ static int enter_scratch(const struct sandbox *sandbox, unsigned slot, struct vi
     if (sandbox->plan.chroot)
         snprintf(inside.path, sizeof inside.path, "%s", chroot_path(sandbox->scratch.path));
     snprintf(ret_view->root, sizeof ret_view->root, "%.100s/root", inside.path);
+    ret_view->devices = sandbox->plan.chroot;
     return scratch_enter(&inside, slot, ret_view->scratch, ret_failure);
 }
 
 static int enter_landlock(const struct sandbox *sandbox, const struct view *view, struct failure *ret_failure) {
-    static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+    static const char *const devices[] = {"null", "zero", "full", "random", "urandom"};
     enum { DEVICES = sizeof devices / sizeof devices[0] };
     struct landlock_path paths[2 + DEVICES + POLICY_MAX_PATHS];
+    char names[DEVICES][VIEW_PATH + 16];
     size_t count = 0;
-    for (size_t i = 0; i < DEVICES; i++)
-        paths[count++] = (struct landlock_path){devices[i], LANDLOCK_DEVICE};
+    for (size_t i = 0; i < DEVICES; i++) {
+        snprintf(names[i], sizeof names[i], "%s/dev/%s", view->devices ? view->root : "", devices[i]);
+        paths[count++] = (struct landlock_path){names[i], LANDLOCK_DEVICE};
+    }
     if (sandbox->plan.mounts) {
         paths[count++] = (struct landlock_path){"/", LANDLOCK_READ};
         paths[count++] = (struct landlock_path){"/tmp", LANDLOCK_SCRATCH};

@@ -20,6 +20,7 @@ static uint32_t action_of(enum seccomp_action action) {
     case SECCOMP_PATH:
     case SECCOMP_ID:
     case SECCOMP_ALLOW: return SCMP_ACT_ALLOW;
+    case SECCOMP_NOTHING: return SCMP_ACT_ERRNO(0);
     case SECCOMP_ABSENT: return SCMP_ACT_ERRNO(ENOSYS);
     case SECCOMP_UNSUPPORTED: return SCMP_ACT_ERRNO(ENOTSUP);
     case SECCOMP_KILL: return SCMP_ACT_KILL_PROCESS;

@@ -17,6 +17,7 @@ enum seccomp_action {
     SECCOMP_ALLOW, /* do it */
     SECCOMP_PATH, /* do it; in a worker without a root of its own the view translates the path first */
     SECCOMP_ID, /* do it; in a worker whose user id is not POLICY_UID the view answers */
+    SECCOMP_NOTHING, /* say that it is done, and do nothing */
     SECCOMP_ABSENT, /* ENOSYS: libraries know what to do on a kernel without it */
     SECCOMP_UNSUPPORTED, /* ENOTSUP: likewise for a file system without it */
     SECCOMP_KILL, /* end the process */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/utsname.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -21,9 +22,9 @@ static const struct {
     unsigned char paths;
 } path_calls[] = {
 #ifdef SYS_open
-    {SYS_open, 1}, {SYS_creat, 1}, {SYS_stat, 1}, {SYS_lstat, 1}, {SYS_access, 1}, {SYS_readlink, 1},
+    {SYS_open, 1}, {SYS_stat, 1}, {SYS_lstat, 1}, {SYS_access, 1}, {SYS_readlink, 1},
     {SYS_mkdir, 1}, {SYS_rmdir, 1}, {SYS_unlink, 1}, {SYS_rename, 3}, {SYS_link, 3}, {SYS_symlink, 3},
-    {SYS_chmod, 1}, {SYS_utime, 1}, {SYS_utimes, 1}, {SYS_futimesat, 2},
+    {SYS_chmod, 1}, {SYS_utimes, 1},
 #endif
     {SYS_openat, 2}, {SYS_newfstatat, 2}, {SYS_statx, 2}, {SYS_statfs, 1}, {SYS_faccessat, 2}, {SYS_faccessat2, 2},
     {SYS_readlinkat, 2}, {SYS_chdir, 1}, {SYS_mkdirat, 2}, {SYS_unlinkat, 2}, {SYS_renameat, 2 | 8},
@@ -35,6 +36,10 @@ static struct view the_view; /* a signal handler is given no context */
 
 /* --- Paths --- */
 
+static bool is_below(const char *path, const char folder[4]) {
+    return strncmp(path, folder, 4) == 0 && (path[4] == '/' || path[4] == '\0');
+}
+
 /* Copies a path with what it means for its beginning. `text` where there is nothing to translate. */
 static const char *translate(const char *text, char *space, size_t size) {
     const char *means = NULL;
@@ -45,10 +50,10 @@ static const char *translate(const char *text, char *space, size_t size) {
         rest += rest[1] == '/' ? 1 : 2;
     if (rest[0] == '\0' || rest[1] == '\0')
         return the_view.root;
-    if (strncmp(rest, "/tmp", 4) == 0 && (rest[4] == '/' || rest[4] == '\0')) {
+    if (is_below(rest, "/tmp")) {
         means = the_view.scratch;
         rest += 4;
-    } else if (strncmp(rest, "/etc", 4) == 0 && (rest[4] == '/' || rest[4] == '\0')) {
+    } else if (is_below(rest, "/etc") || (the_view.devices && is_below(rest, "/dev"))) {
         means = the_view.root;
     }
     size_t length = strnlen(rest, PATH_MAX);
@@ -116,7 +121,7 @@ static long read_link(int number, unsigned paths, long arguments[5]) {
     return r <= 0 ? r : (long)translate_back(text, (size_t)r);
 }
 
-/* --- Ids --- */
+/* --- Ids, and the name of the host --- */
 
 static bool answer_id(int number, const long arguments[5], long *ret_answer) {
     switch (number) {
@@ -131,6 +136,13 @@ static bool answer_id(int number, const long arguments[5], long *ret_answer) {
             *(unsigned *)arguments[i] = number == SYS_getresuid ? POLICY_UID : POLICY_GID;
         *ret_answer = 0;
         return true;
+    case SYS_uname: {
+        struct utsname *name = (struct utsname *)arguments[0];
+        *ret_answer = call_kernel(number, arguments);
+        if (*ret_answer == 0)
+            memcpy(name->nodename, "sandbox", sizeof "sandbox");
+        return true;
+    }
     default: return false;
     }
 }

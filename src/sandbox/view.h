@@ -1,5 +1,5 @@
 /* The view: where no mount and no user namespace is granted, a script still finds /tmp, / and /etc as everywhere
- * else, and user id 65534.
+ * else, user id 65534, and a host name of no meaning.
  *
  * The filter hands the calls that name a path or ask for an id to a signal handler in the worker itself, which
  * translates the path or answers. It is for a script's comfort and no boundary: whoever gets around it reaches what
@@ -10,11 +10,14 @@
 
 #include "base/failure.h"
 
+#include <stdbool.h>
+
 enum { VIEW_PATH = 128 };
 
 struct view {
     char scratch[VIEW_PATH]; /* what /tmp means; empty: paths are not translated */
     char root[VIEW_PATH];    /* what / and /etc mean */
+    bool devices;            /* /dev is in there as well */
 };
 
 /* Worker, before its filter is on. The view is kept for the life of the process. */

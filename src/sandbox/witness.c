@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -61,19 +62,25 @@ static int witness_files(const char *layer, struct failure *ret_failure) {
     return 0;
 }
 
-/* What a script needs wherever it runs. */
-static int witness_scratch(struct failure *ret_failure) {
-    if (!opens("/tmp/witness", O_RDWR | O_CREAT) || unlink("/tmp/witness") < 0 || !opens("/", O_RDONLY | O_DIRECTORY) ||
-        !opens("/dev/null", O_WRONLY))
-        return failure_set(ret_failure, errno, "scratch", "witness: /tmp, / or /dev/null cannot be used");
+/* What a script needs wherever it runs. Devices can be had behind a chroot only where nodes can be made and used. */
+static int witness_scratch(bool needs_devices, struct failure *ret_failure) {
+    const char *missing = !opens("/tmp/witness", O_RDWR | O_CREAT)   ? "writing to /tmp"
+                          : unlink("/tmp/witness") < 0               ? "removing a file"
+                          : !opens("/", O_RDONLY | O_DIRECTORY)      ? "opening /"
+                          : needs_devices && !opens("/dev/null", O_WRONLY) ? "opening /dev/null"
+                                                                     : NULL;
+    if (missing != NULL)
+        return failure_set(ret_failure, errno, "scratch", "witness: %s failed: %s", missing, strerror(errno));
     return 0;
 }
 
 int witness_layers(const struct isolation *isolation, struct failure *ret_failure) {
     static const enum layer files[] = {LAYER_MOUNT, LAYER_CHROOT, LAYER_LANDLOCK};
+    bool last_resort = isolation->layers[LAYER_CHROOT].status == LAYER_ACTIVE &&
+                       isolation->layers[LAYER_LANDLOCK].status != LAYER_ACTIVE;
     int r;
     if ((r = witness_seccomp(ret_failure)) < 0 || (r = witness_identity(ret_failure)) < 0 ||
-        (r = witness_rlimits(ret_failure)) < 0 || (r = witness_scratch(ret_failure)) < 0)
+        (r = witness_rlimits(ret_failure)) < 0 || (r = witness_scratch(!last_resort, ret_failure)) < 0)
         return r;
     /* chroot hides everything but /usr and lets that be written to by whom it belongs to, which is no worker. */
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)

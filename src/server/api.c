@@ -12,21 +12,44 @@ static int answer(struct response *ret_response, unsigned status, const char *te
     return r < 0 ? r : 1;
 }
 
-static int route_execute(const char *method, struct response *ret_response) {
-    if (strcmp(method, "POST") == 0)
-        return 0;
-    if (strcmp(method, "OPTIONS") == 0) {
-        *ret_response = (struct response){.status = 204, .allow = "POST, OPTIONS"};
-        return 1;
-    }
-    int r = answer(ret_response, 405, "Method not allowed, use POST.");
-    ret_response->allow = "POST, OPTIONS";
+static int refuse_method(const char *allow, const char *words, struct response *ret_response) {
+    int r = answer(ret_response, 405, words);
+    ret_response->allow = allow;
     return r;
 }
 
-int api_route(const char *method, const char *path, struct response *ret_response) {
+static int allow_methods(const char *allow, struct response *ret_response) {
+    *ret_response = (struct response){.status = 204, .allow = allow};
+    return 1;
+}
+
+static int route_execute(const char *method, struct response *ret_response) {
+    static const char allow[] = "POST, OPTIONS";
+    if (strcmp(method, "POST") == 0)
+        return 0;
+    if (strcmp(method, "OPTIONS") == 0)
+        return allow_methods(allow, ret_response);
+    return refuse_method(allow, "Method not allowed, use POST.", ret_response);
+}
+
+/* The facts of the workers that are running; python-executor doctor also tests them. */
+static int route_isolation(const struct api *api, const char *method, struct response *ret_response) {
+    static const char allow[] = "GET, HEAD, OPTIONS";
+    uint32_t floor = 0;
+    if (strcmp(method, "OPTIONS") == 0)
+        return allow_methods(allow, ret_response);
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return refuse_method(allow, "Method not allowed, use GET.", ret_response);
+    layer_parse(api->config->require, &floor, NULL);
+    int r = response_isolation(ret_response, &api->isolation, floor);
+    return r < 0 ? r : 1;
+}
+
+int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response) {
     if (strcmp(path, "/execute") == 0)
         return route_execute(method, ret_response);
+    if (strcmp(path, "/isolation") == 0)
+        return route_isolation(api, method, ret_response);
     return answer(ret_response, 404, "Not found, the service is at POST /execute.");
 }
 

@@ -10,11 +10,12 @@
 struct api {
     const struct config *config;
     struct runs *runs;
+    struct isolation isolation; /* of the workers, as the manager has said */
 };
 
 /* By the request line alone. 0: read the body and call api_execute(); 1: the response is made; or
  * -ENOMEM. */
-int api_route(const char *method, const char *path, struct response *ret_response);
+int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response);
 
 /* POST /execute. 0: ret_job has been submitted, `finished` will be called with `owner`, and the
  * caller has a reference; 1: the response is made; or -ENOMEM. */

@@ -197,7 +197,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         enum MHD_Result r = begin(http, connection, state);
         exchange = *state;
         /* What its route refuses is answered behind its body, which is read and dropped. */
-        if (r == MHD_YES && !exchange->ready && api_route(method, url, &exchange->response) < 0)
+        if (r == MHD_YES && !exchange->ready && api_route(&exchange->http->api, method, url, &exchange->response) < 0)
             return MHD_NO;
         return r;
     }

@@ -32,6 +32,18 @@ int response_error(struct response *ret_response, unsigned status, const char *t
     return finish(ret_response, &body, r);
 }
 
+int response_isolation(struct response *ret_response, const struct isolation *isolation, uint32_t floor) {
+    struct buf body;
+    buf_init(&body, BODY_MAX);
+    *ret_response = (struct response){.status = 200};
+    int r = buf_add_text(&body, "{");
+    if (r == 0)
+        r = layer_add_json(&body, isolation, floor);
+    if (r == 0)
+        r = buf_add_text(&body, "}");
+    return finish(ret_response, &body, r);
+}
+
 static unsigned status_of(const struct job *job) {
     switch (job->outcome) {
     case OUTCOME_OK: return 200;

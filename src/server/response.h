@@ -2,6 +2,7 @@
 #ifndef PX_SERVER_RESPONSE_H
 #define PX_SERVER_RESPONSE_H
 
+#include "base/layer.h"
 #include "server/job.h"
 
 #include <stddef.h>
@@ -18,6 +19,9 @@ struct response {
 
 /* {"error": text}. 0 or -ENOMEM. */
 int response_error(struct response *ret_response, unsigned status, const char *text);
+
+/* What confines the workers. 0 or -ENOMEM. */
+int response_isolation(struct response *ret_response, const struct isolation *isolation, uint32_t floor);
 
 /* The answer to a run. 0 or -ENOMEM. */
 int response_from_job(struct response *ret_response, const struct job *job);

@@ -160,19 +160,26 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
     return 1;
 }
 
-int crew_read_memory(const struct crew *crew, const struct member *member, uint64_t *ret_address,
-                     uint64_t *ret_resident) {
+int crew_measure(const struct crew *crew, const struct member *member, struct member_usage *ret_usage) {
     char path[32];
-    char text[128];
-    unsigned long long pages, resident;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    snprintf(path, sizeof path, "%d/statm", (int)member->pid);
-    if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0 ||
-        sscanf(text, "%llu %llu", &pages, &resident) != 2)
+    char text[512];
+    unsigned long long threads, address, pages;
+    snprintf(path, sizeof path, "%d/stat", (int)member->pid);
+    if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0)
         return -EIO;
-    *ret_address = pages * page;
-    *ret_resident = resident * page;
+    /* The second field is a name of the script's choosing, in brackets. proc(5): the third is behind the last one;
+     * 20 num_threads, 23 vsize in bytes, 24 rss in pages. */
+    const char *rest = strrchr(text, ')');
+    if (rest == NULL || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %llu %*d %*u %llu %llu",
+                               &threads, &address, &pages) != 3)
+        return -EIO;
+    *ret_usage = (struct member_usage){
+        .address_bytes = address, .resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE), .threads = threads};
     return 0;
+}
+
+bool crew_is_full(const struct crew *crew, const struct member *member) {
+    return sandbox_is_full(crew->sandbox, slot_of(crew, member));
 }
 
 int crew_hear(struct crew *crew, struct member *member, struct failure *ret_failure) {
@@ -185,8 +192,11 @@ int crew_hear(struct crew *crew, struct member *member, struct failure *ret_fail
     if (r == 1 && message.kind == MESSAGE_READY) {
         member->baseline = message.baseline;
         /* The limits of the job are counted from here. */
-        r = crew_read_memory(crew, member, &member->baseline.address_bytes, &member->baseline.resident_bytes);
+        struct member_usage usage;
+        r = crew_measure(crew, member, &usage);
         if (r == 0) {
+            member->baseline.address_bytes = usage.address_bytes;
+            member->baseline.resident_bytes = usage.resident_bytes;
             set_state(crew, member, MEMBER_IDLE);
             crew->failures = 0;
             return 1;

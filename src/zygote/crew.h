@@ -10,6 +10,7 @@
 #include "sandbox/sandbox.h"
 #include "wire/message.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,6 +30,7 @@ struct member {
     uint64_t started_us;
     uint64_t cpu_limit_us; /* of the worker's whole life */
     uint32_t killed_for;   /* enum ending, 0 while it lives */
+    bool crowded;          /* it has many threads, and less of the CPU for each */
 };
 
 struct crew {
@@ -71,9 +73,17 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
 /* A verdict is about to be sent: no fork for a moment. */
 void crew_be_quiet(struct crew *crew);
 
-/* The member's address space and resident memory in bytes, as the kernel says. -EIO where it is ending. */
-int crew_read_memory(const struct crew *crew, const struct member *member, uint64_t *ret_address,
-                     uint64_t *ret_resident);
+struct member_usage {
+    uint64_t address_bytes;
+    uint64_t resident_bytes;
+    uint64_t threads;
+};
+
+/* What the member has now, as the kernel says. -EIO where it is ending. */
+int crew_measure(const struct crew *crew, const struct member *member, struct member_usage *ret_usage);
+
+/* Whether it keeps more files than it may. */
+bool crew_is_full(const struct crew *crew, const struct member *member);
 
 /* Takes note that the process of this member is gone. */
 void crew_forget(struct crew *crew, struct member *member);

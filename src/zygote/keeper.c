@@ -8,9 +8,12 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* How often memory is looked at. A script that touches pages as fast as the kernel clears them gets
+/* How often memory, files and threads are looked at. A script that touches pages as fast as the kernel clears them gets
  * some 50 MiB beyond its limit in that time; twice the limit is where RLIMIT_AS stops it for good. */
 enum { SAMPLE_MS = 25 };
+
+/* More threads than that are a crowd, and get the least of the CPU. */
+enum { CROWD = 4, NICE_CROWDED = 19 };
 
 static void end(struct member *member, enum ending why) {
     if (member->killed_for == 0) {
@@ -23,10 +26,23 @@ static uint64_t deadline_us(const struct member *member) {
     return member->started_us + member->order.wall_ms * 1000;
 }
 
-static bool is_too_large(const struct crew *crew, const struct member *member) {
-    uint64_t address, resident;
-    return crew_read_memory(crew, member, &address, &resident) == 0 &&
-           resident > member->baseline.resident_bytes + member->order.memory_bytes;
+/* The kernel divides the CPU among threads: one that fills its worker with them would take the share of many. All
+ * of a worker's threads are of its process group, which it cannot leave. */
+static void make_room_for_others(struct member *member) {
+    member->crowded = true;
+    setpriority(PRIO_PGRP, (id_t)member->pid, NICE_CROWDED);
+}
+
+static void look_at(const struct crew *crew, struct member *member) {
+    struct member_usage usage;
+    if (crew_measure(crew, member, &usage) < 0)
+        return;
+    if (usage.resident_bytes > member->baseline.resident_bytes + member->order.memory_bytes)
+        end(member, ENDING_MEMORY);
+    else if (crew_is_full(crew, member))
+        end(member, ENDING_SCRATCH);
+    else if (usage.threads > CROWD && !member->crowded)
+        make_room_for_others(member);
 }
 
 void keeper_enforce(struct crew *crew) {
@@ -39,8 +55,8 @@ void keeper_enforce(struct crew *crew) {
             continue;
         if (now >= deadline_us(member))
             end(member, ENDING_DEADLINE);
-        else if (now - member->started_us >= SAMPLE_MS * 1000 && is_too_large(crew, member))
-            end(member, ENDING_MEMORY);
+        else if (now - member->started_us >= SAMPLE_MS * 1000)
+            look_at(crew, member);
     }
 }
 

@@ -24,7 +24,8 @@
 
 /* Where the system keeps what imports need besides sys.path; those that do not exist are left out. */
 static const char *const system_folders[] = {
-    "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/share/zoneinfo", "/etc/alternatives",
+    "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/share/zoneinfo", "/usr/lib/locale/C.utf8",
+    "/etc/alternatives",
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -104,16 +105,6 @@ static void settle_heap(void) {
     free(block);
 }
 
-static void make_policy(const struct config *config, struct policy *ret_policy) {
-    *ret_policy = (struct policy){
-        .scratch_bytes = config->scratch_mb << 20,
-        .scratch_files = config->scratch_files,
-        .open_files = config->open_files,
-        .threads = config->threads,
-        .uid_base = config->uid_base,
-    };
-}
-
 /* What a worker may read, once Python has said where it is. */
 static int name_folders(struct policy *policy, struct failure *ret_failure) {
     enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
@@ -154,7 +145,7 @@ int main(int argc, char **argv) {
     log_start("zygote", config.log);
     /* What a script's C code prints has its place among the rest, and must not be lost with the process. */
     setvbuf(stdout, NULL, _IONBF, 0);
-    make_policy(&config, &policy);
+    policy_init(&policy, &config);
     if (probe(&config, &policy, &found, &failure) < 0 || start_python(&config, &failure) < 0 ||
         name_folders(&policy, &failure) < 0 || sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);

@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4 };
@@ -37,9 +36,7 @@ static int keep_four_descriptors(int control) {
     if ((r = fd_install(STDIN_FILENO, STDOUT_FILENO)) < 0 || (r = fd_install(STDIN_FILENO, STDERR_FILENO)) < 0 ||
         (r = fd_install(control, WORKER_CONTROL)) < 0)
         return r;
-    if (syscall(SYS_close_range, WORKER_FDS, ~0u, 0) < 0)
-        return -errno;
-    return 0;
+    return fd_close_from(WORKER_FDS);
 }
 
 static void reset_signals(void) {
@@ -137,6 +134,8 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, 
         give_up(control, &failure);
     }
     reset_signals();
+    /* A group of its own, so that the keeper can speak of all its threads at once. */
+    setpgid(0, 0);
     /* Getting ready is nobody's hurry: the jobs that run, and the server, come first. */
     if (!hurry)
         setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);

@@ -1,48 +1,9 @@
-"""Hostile runs beside innocent ones: who is next door must notice nothing but the lack of a free CPU."""
+"""What passes from one run to another, and what stays of them; for two at once see test_two_at_once.py."""
 import os
 import re
 
-import pytest
 from attack import PRELUDE, assert_refused, attack
-from service import Background, Service, all_pids, descriptor_count, read_proc, state_of, together, wait_until
-
-WORK = (
-    "import time, threading\ndef main():\n    end = time.monotonic() + 0.8\n    n = 0\n    while time.monotonic() < end:\n"
-    "        t = threading.Thread(target=sum, args=([1, 2],)); t.start(); t.join()\n        with open('/tmp/x', 'w') as f: f.write('x' * 1000)\n"
-    "        n += 1\n        time.sleep(0.01)\n    return n > 1"
-)
-
-BOMBS = {
-    "memory": "def main():\n    kept = []\n    while True: kept.append(bytearray(b'\\xa5') * (8 << 20))",
-    "CPU in threads": "import threading\ndef work():\n    while True: pass\ndef main():\n    for _ in range(6): threading.Thread(target=work, daemon=True).start()\n    work()",
-    "threads": "import threading, time\ndef main():\n    while True:\n        try: threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n        except RuntimeError: time.sleep(0.001)",
-    "descriptors": "import os, time\ndef main():\n    while True:\n        try: os.pipe()\n        except OSError: time.sleep(0.001)",
-    "pipe buffers": "import os, time\ndef main():\n    for _ in range(60):\n        r, w = os.pipe(); os.set_blocking(w, False)\n        try:\n            while True: os.write(w, bytes(65536))\n        except BlockingIOError: pass\n    time.sleep(9)",
-    "files": "import os\ndef main():\n    while True:\n        try:\n            for i in range(2000): open(f'/tmp/{i}', 'wb').write(bytes(100000))\n        except OSError: pass\n        for n in os.listdir('/tmp'): os.unlink('/tmp/' + n)",
-    "output": "import os\ndef main():\n    while True: os.write(1, bytes(65536)); os.write(2, bytes(65536))",
-    "signals": "import os, signal\ndef main():\n    while True:\n        for p in range(1, 3000):\n            try: os.kill(p, signal.SIGKILL) if p != os.getpid() else None\n            except OSError: pass",
-    "page tables": "import mmap\ndef main():\n    m = mmap.mmap(-1, 400 << 20)\n    while True:\n        for i in range(0, 400 << 20, 2 << 20): m[i] = 1",
-    "system calls": "import os\ndef main():\n    while True: os.getppid(); os.stat('/')",
-    "forks": "import os\ndef main():\n    while True:\n        try: os.fork()\n        except OSError: pass",
-}
-
-
-@pytest.fixture(scope="module")
-def yard():
-    one = Service("--workers=3", "--wall-ms=2500", "--cpu-ms=5000")
-    yield one
-    one.stop()
-
-
-@pytest.mark.parametrize("kind", BOMBS)
-def test_a_bomb_next_door(yard, kind):
-    """Layers: rlimits per user, a user and a tmpfs per worker, the keeper, and the bounded pool."""
-    bombs = [Background(yard.run, BOMBS[kind]) for _ in range(2)]
-    assert yard.result(WORK) is True
-    for bomb in bombs:
-        answer = bomb.get(15)
-        assert answer.outcome in ("memory", "timeout"), answer
-    yard.assert_well()
+from service import all_pids, descriptor_count, read_proc, state_of, together, wait_until
 
 
 def test_every_caller_gets_its_own_answer(service):
@@ -61,20 +22,6 @@ def test_no_channel_between_two_runs(start):
     )
     for found in together(lambda: one.result(make), lambda: one.result(make)):
         assert_refused(found, {"EPERM", "EACCES", "ENOSYS", "ENOENT", "EROFS"})
-
-
-def test_locks_do_not_reach_the_neighbour(start):
-    """A lock on a file that all runs share is a signal to them, and may hold them up."""
-    one = start("--workers=2")
-    script = (
-        "import fcntl, os, time\ndef main():\n    f = os.open(os.__file__, os.O_RDONLY)\n    try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
-        "    except OSError: return 'refused'\n    time.sleep(1)\n    return 'locked'"
-    )
-    first = Background(one.result, script)
-    one.wait_for_busy(1)
-    assert one.result("import os, importlib\ndef main(): return len(open(os.__file__).read()) > 0") is True
-    first.get()
-    one.assert_well()
 
 
 def test_hostile_pickles_and_formats_are_the_scripts_own(service):

@@ -3,7 +3,10 @@
 
 #include "server/api.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+static const struct api no_api;
 
 static void assert_body(struct response *response, unsigned status, const char *body) {
     assert_int_equal(response->status, status);
@@ -18,15 +21,15 @@ static void test_routes(void **state) {
     static const char *const nowhere[] = {"/", "", "/execute/", "/execute2", "/Execute", "//execute", "/execut"};
     struct response response = {0};
     (void)state;
-    assert_int_equal(api_route("POST", "/execute", &response), 0);
+    assert_int_equal(api_route(&no_api, "POST", "/execute", &response), 0);
     assert_int_equal(response.status, 0); /* untouched */
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_int_equal(api_route(wrong[i], "/execute", &response), 1);
+        assert_int_equal(api_route(&no_api, wrong[i], "/execute", &response), 1);
         assert_string_equal(response.allow, "POST, OPTIONS");
         assert_body(&response, 405, "{\"error\": \"Method not allowed, use POST.\"}");
     }
     for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
-        assert_int_equal(api_route("POST", nowhere[i], &response), 1);
+        assert_int_equal(api_route(&no_api, "POST", nowhere[i], &response), 1);
         assert_null(response.allow);
         assert_body(&response, 404, "{\"error\": \"Not found, the service is at POST /execute.\"}");
     }
@@ -35,11 +38,31 @@ static void test_routes(void **state) {
 static void test_options_have_no_body(void **state) {
     struct response response = {0};
     (void)state;
-    assert_int_equal(api_route("OPTIONS", "/execute", &response), 1);
+    assert_int_equal(api_route(&no_api, "OPTIONS", "/execute", &response), 1);
     assert_int_equal(response.status, 204);
     assert_null(response.body);
     assert_int_equal(response.size, 0);
     assert_string_equal(response.allow, "POST, OPTIONS");
+}
+
+static void test_isolation_says_what_the_manager_said(void **state) {
+    struct config config;
+    struct api api = {.config = &config};
+    struct response response;
+    (void)state;
+    config_init(&config);
+    layer_active(&api.isolation, LAYER_SECCOMP, "on \"and\" pinned");
+    layer_refused(&api.isolation, LAYER_LANDLOCK, "landlock_create_ruleset", ENOSYS);
+    assert_int_equal(api_route(&api, "GET", "/isolation", &response), 1);
+    assert_int_equal(response.status, 200);
+    assert_non_null(strstr(response.body, "\"required\": [\"seccomp\", \"rlimits\", \"identity\", \"filesystem\", \"network\"]"));
+    assert_non_null(strstr(response.body, "{\"name\": \"seccomp\", \"status\": \"on\", \"active\": true, "
+                                          "\"detail\": \"on ?and? pinned\"}"));
+    assert_non_null(strstr(response.body, "\"errno\": \"ENOSYS\", \"call\": \"landlock_create_ruleset\"}"));
+    free(response.body);
+    assert_int_equal(api_route(&api, "POST", "/isolation", &response), 1);
+    assert_string_equal(response.allow, "GET, HEAD, OPTIONS");
+    assert_body(&response, 405, "{\"error\": \"Method not allowed, use GET.\"}");
 }
 
 static void test_a_body_that_is_too_large(void **state) {
@@ -48,7 +71,7 @@ static void test_a_body_that_is_too_large(void **state) {
     (void)state;
     runs_scene_begin(&scene, 1, 1);
     scene.config.body_kb = 3;
-    struct api api = {&scene.config, &scene.runs};
+    struct api api = {.config = &scene.config, .runs = &scene.runs};
     assert_int_equal(api_refuse_body(&api, &response), 0);
     assert_body(&response, 413, "{\"error\": \"Body is too large, the limit is 3072 bytes.\"}");
     runs_scene_end(&scene);
@@ -71,7 +94,7 @@ static void test_what_is_refused_never_becomes_a_job(void **state) {
     (void)state;
     runs_scene_begin(&scene, 1, 0);
     scene.config.wall_ms = 5000;
-    struct api api = {&scene.config, &scene.runs};
+    struct api api = {.config = &scene.config, .runs = &scene.runs};
     assert_int_equal(execute(&api, "{}", &count, &job, &response), 1);
     assert_body(&response, 400, "{\"error\": \"Invalid input: the key 'script' is missing.\"}");
     assert_int_equal(execute(&api, "{\"script\": \"\"}", &count, &job, &response), 1);
@@ -94,7 +117,7 @@ static void test_a_job_that_no_worker_was_free_for(void **state) {
     (void)state;
     runs_scene_begin(&scene, 1, 1);
     scene.config.queue_ms = 1;
-    struct api api = {&scene.config, &scene.runs};
+    struct api api = {.config = &scene.config, .runs = &scene.runs};
     assert_int_equal(execute(&api, "{\"script\": \"\"}", &count, &job, &response), 0);
     assert_non_null(job);
     while (count == 0)
@@ -116,7 +139,7 @@ static void test_a_job_that_ran(void **state) {
     (void)state;
     runs_scene_begin(&scene, 1, 1);
     runs_scene_add_zygote(&scene, 0);
-    struct api api = {&scene.config, &scene.runs};
+    struct api api = {.config = &scene.config, .runs = &scene.runs};
     assert_int_equal(execute(&api, "{\"script\": \"script\"}", &count, &job, &response), 0);
     runs_scene_take(&scene, 0, job, &worker);
     runs_scene_answer(&worker, FRAME_RESULT, "[]");
@@ -135,6 +158,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_options_have_no_body),
+        cmocka_unit_test(test_isolation_says_what_the_manager_said),
         cmocka_unit_test(test_a_body_that_is_too_large),
         cmocka_unit_test(test_what_is_refused_never_becomes_a_job),
         cmocka_unit_test(test_a_job_that_no_worker_was_free_for),

@@ -90,6 +90,7 @@ static uint32_t expected(const struct seccomp_data *data) {
         case SECCOMP_KILL: return SECCOMP_RET_KILL_PROCESS;
         case SECCOMP_ABSENT: return SECCOMP_RET_ERRNO | ENOSYS;
         case SECCOMP_UNSUPPORTED: return SECCOMP_RET_ERRNO | ENOTSUP;
+        case SECCOMP_NOTHING: verdict = SECCOMP_RET_ERRNO; break;
         case SECCOMP_PATH:
         case SECCOMP_ID:
         case SECCOMP_ALLOW: verdict = SECCOMP_RET_ALLOW;

@@ -1,0 +1,13 @@
+/* python-executor doctor: what this platform grants, what that comes to, and whether it holds. */
+#ifndef PX_CLI_DOCTOR_H
+#define PX_CLI_DOCTOR_H
+
+#include "base/config.h"
+
+#include <stdbool.h>
+
+/* Prints the table of layers and the self-test, for people or as JSON. Returns the exit status: 0 where the floor is
+ * met and every escape was stopped, 1 otherwise. */
+int doctor_run(const struct config *config, bool json);
+
+#endif

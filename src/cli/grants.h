@@ -1,0 +1,10 @@
+/* How to get a layer of confinement that is refused: for whoever has to make the platform grant it. */
+#ifndef PX_CLI_GRANTS_H
+#define PX_CLI_GRANTS_H
+
+#include <stdio.h>
+
+/* A few lines for a word of --require, on Docker, Kubernetes, Cloud Run and systemd. */
+void grants_print(FILE *to, unsigned word);
+
+#endif
