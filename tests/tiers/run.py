@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+"""Runs the contract and attack corpora against the service on every platform there is: run.py BUILD [TIER…].
+
+Each tier (platforms.py) is shown to be what its name says, then the service is started there, and answers both
+corpora. The table at the end has passed/failed of every category; the last line is `N passed, N failed`. A tier
+that cannot be set up here, or a service that does not start in it, is a failure, and is told in the words of
+whoever refused it.
+"""
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import corpus
+import platforms
+import prepare
+
+AT_ONCE = int(os.environ.get("JOBS") or max(2, os.cpu_count() or 2))  # tiers
+START = 60  # seconds until the service must be ready
+END = 15  # seconds to end after SIGTERM
+READY = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)$", re.M)
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Report:
+    """What passed and failed, and a line of progress for each step."""
+
+    def __init__(self):
+        self.lock, self.begin = threading.Lock(), time.monotonic()
+        self.counts = {}  # (tier, category): [passed, failed]
+
+    def say(self, line):
+        with self.lock:
+            print(f"[{time.monotonic() - self.begin:5.1f} s] {line}", flush=True)
+
+    def add(self, tier, category, name, why):
+        with self.lock:
+            self.counts.setdefault((tier.name, category), [0, 0])[bool(why)] += 1
+        if why:
+            self.say(f"FAIL {tier.name} {name} [{category}]: {why}")
+
+    def total(self, tier=None):
+        rows = [count for (name, _), count in self.counts.items() if tier in (None, name)]
+        return sum(row[0] for row in rows), sum(row[1] for row in rows)
+
+    def table(self, tiers):
+        """A line a category, a column a tier: what passed, and `/` what failed where something did."""
+        def cell(count):
+            return "-" if count is None else f"{count[0]}/{count[1]}"
+
+        categories = list(dict.fromkeys(category for _, category in self.counts))
+        width = max(len(name) for name in [*categories, "passed/failed"]) + 1
+        print("passed/failed".ljust(width) + "".join(tier.name.rjust(13) for tier in tiers))
+        for category in categories:
+            cells = [cell(self.counts.get((tier.name, category))) for tier in tiers]
+            print(category.ljust(width) + "".join(text.rjust(13) for text in cells))
+        print("all".ljust(width) + "".join(cell(self.total(tier.name)).rjust(13) for tier in tiers))
+
+
+class Service:
+    """The service in a tier, from its start to its end."""
+
+    def __init__(self, tier):
+        self.tier, self.out = tier, ""
+        self.log_path = os.path.join(tier.folder, "stderr")
+        with open(self.log_path, "wb") as log:
+            self.process = tier.start(f"{platforms.SRV}/python-executor", "--host", "127.0.0.1", "--port", "0",
+                                      *tier.arguments, stderr=log)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.out += line.decode(errors="replace")
+
+    def wait_for_port(self):
+        """The port; None where it does not get ready."""
+        end = time.monotonic() + START
+        while time.monotonic() < end and not READY.search(self.out):
+            if self.process.poll() is not None:
+                self.reader.join(2)
+                break
+            time.sleep(0.05)
+        found = READY.search(self.out)
+        return int(found.group(1)) if found else None
+
+    def said(self, most=600):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            text = (self.out + log.read()).strip()
+        return text[-most:]
+
+    def end(self):
+        """How it ended on SIGTERM, empty where that was well."""
+        self.process.terminate()
+        try:
+            code = self.process.wait(END)
+        except subprocess.TimeoutExpired:
+            return f"it did not end within {END} s"
+        return f"it ended with status {code}: {self.said()}" if code else ""
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.tier.clean()
+
+
+class Run:
+    """All tiers of one call, and what they have in common."""
+
+    def __init__(self, build):
+        self.build, self.report = os.path.abspath(build), Report()
+        self.cache_folder = os.path.join(self.build, "tiers")
+        os.makedirs(self.cache_folder, exist_ok=True)
+        self.folder = tempfile.mkdtemp(prefix="tiers-", dir="/run")  # podman wants its paths short
+        self.stage = self.make_stage()
+        self.cache_lock, self.cached = threading.Lock(), {}
+        self.services, self.stopped = set(), False
+
+    def make_stage(self):
+        """A folder that every tier sees as /srv: the programs, and what looks at the platform."""
+        stage = os.path.join(self.folder, "stage")
+        os.mkdir(stage, 0o755)
+        os.chmod(self.folder, 0o755)
+        for path in [os.path.join(self.build, name) for name in prepare.PROGRAMS] + [
+                os.path.join(HERE, name) for name in ("probe.py", "footprint.py")]:
+            shutil.copy(path, stage)
+        return stage
+
+    def cache(self, what, *arguments):
+        """Makes a part of a platform once, and has it from then on."""
+        make = {"root": lambda: prepare.root_file_system(self.cache_folder, self.build),
+                "profile": lambda: prepare.docker_profile(self.cache_folder),
+                "gvisor": lambda year: prepare.gvisor(self.cache_folder, year)}[what]
+        with self.cache_lock:
+            if (what, arguments) not in self.cached:
+                begin = time.monotonic()
+                self.cached[what, arguments] = make(*arguments)
+                if time.monotonic() - begin > 1:
+                    self.report.say(f"made: {' '.join(map(str, (what, *arguments)))}")
+            return self.cached[what, arguments]
+
+    def check_platform(self, tier):
+        """Shows what the platform grants, and holds it against what the tier is to be."""
+        found = json.loads(tier.output("/usr/bin/python3", f"{platforms.SRV}/probe.py"))
+        self.report.say(f"{tier.name}: " + describe(found))
+        for key, wanted in tier.grants.items():
+            value = found["calls"].get(key, found.get(key))
+            met = value not in ("ok", "killed") if wanted == platforms.REFUSED else value == wanted
+            self.report.add(tier, "platform", key, "" if met else f"{value}, but this tier is to have {wanted}")
+
+    def run_service(self, tier):
+        service = Service(tier)
+        self.services.add(service)
+        try:
+            port = service.wait_for_port()
+            if port is None:
+                self.report.add(tier, "start", "ready", f"the service did not start: {service.said()}")
+                return
+            self.report.add(tier, "start", "ready", "")
+            corpus.run(tier, service.process, port, self.report)
+            self.report.add(tier, "start", "ends on SIGTERM", service.end())
+        finally:
+            service.kill()
+            self.services.discard(service)
+
+    def run_tier(self, tier):
+        if self.stopped:
+            return
+        begin = time.monotonic()
+        folder = os.path.join(self.folder, tier.name)
+        os.mkdir(folder)
+        try:
+            tier.prepare(folder, self.stage, self.cache)
+            self.check_platform(tier)
+            self.run_service(tier)
+        except prepare.Unavailable as error:
+            self.report.add(tier, "platform", "set-up", f"not started: {error}")
+        except Exception as error:  # a tier's trouble is not the others'
+            if not self.stopped:
+                self.report.add(tier, "platform", "run", f"{type(error).__name__}: {error}")
+        passed, failed = self.report.total(tier.name)
+        self.report.say(f"{tier.name}: {passed} passed, {failed} failed in {time.monotonic() - begin:.0f} s")
+
+    def stop(self):
+        self.stopped = True
+        for service in list(self.services):
+            service.kill()
+
+    def clean(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def describe(found):
+    """What the probe found, in a line."""
+    calls = found["calls"]
+    facts = [f"{key} {value}" for key, value in found.items() if key != "calls"]
+    refused = [f"{name} {value}" for name, value in calls.items() if value != "ok"]
+    granted = [name for name, value in calls.items() if value == "ok"]
+    return f"{', '.join(facts)}; refused: {', '.join(refused) or 'nothing'}; granted: {', '.join(granted)}"
+
+
+def main():
+    build, *names = sys.argv[1:]
+    tiers = [tier for tier in platforms.all_tiers() if not names or tier.name in names]
+    unknown = set(names) - {tier.name for tier in tiers}
+    if unknown or os.geteuid() != 0:
+        sys.exit(f"there is no tier {', '.join(unknown)}" if unknown else "run this as root: it sets up platforms")
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    run = Run(build)
+    # The slow ones first.
+    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+    try:
+        concurrent.futures.wait([pool.submit(run.run_tier, tier) for tier in reversed(tiers)])
+    finally:
+        run.stop()
+        pool.shutdown(cancel_futures=True)
+        run.clean()
+    run.report.table(tiers)
+    passed, failed = run.report.total()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
