@@ -100,6 +100,7 @@ class Container(Tier):
         super().prepare(folder, stage, cache)
         self.rootfs = cache("root")
         self.container = f"python-executor-{os.getpid()}-{self.name}"
+        self.manager = None
         self.options = (*self.options, *self.security(cache))
 
     def security(self, cache):
@@ -122,9 +123,10 @@ class Container(Tier):
                               stderr=subprocess.DEVNULL, text=True, timeout=60, check=False).stdout.strip()
 
     def footprint(self, process):
-        del process
-        pid = self.ask_podman("inspect", "--format={{.State.Pid}}", self.container)
-        return footprint.measure(int(pid)) if pid.isdigit() and pid != "0" else None
+        del process  # that is podman
+        if not self.manager:
+            self.manager = int(self.ask_podman("inspect", "--format={{.State.Pid}}", self.container) or 0)
+        return footprint.measure(self.manager) if self.manager else None
 
     def clean(self):
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):

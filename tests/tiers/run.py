@@ -29,21 +29,28 @@ READY = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+class Stopped(Exception):
+    """Ctrl-C, as the threads of the tiers learn it."""
+
+
 class Report:
     """What passed and failed, and a line of progress for each step."""
 
     def __init__(self):
-        self.lock, self.begin = threading.Lock(), time.monotonic()
+        self.lock, self.begin, self.stopped = threading.Lock(), time.monotonic(), False
         self.counts = {}  # (tier, category): [passed, failed]
 
     def say(self, line):
         with self.lock:
             print(f"[{time.monotonic() - self.begin:5.1f} s] {line}", flush=True)
 
-    def add(self, tier, category, name, why):
+    def add(self, tier, category, name, why, quiet=False):
+        """Counts a case; `why` it failed is shown, unless one line for many was shown already."""
+        if self.stopped:
+            raise Stopped
         with self.lock:
             self.counts.setdefault((tier.name, category), [0, 0])[bool(why)] += 1
-        if why:
+        if why and not quiet:
             self.say(f"FAIL {tier.name} {name} [{category}]: {why}")
 
     def total(self, tier=None):
@@ -122,7 +129,7 @@ class Run:
         self.folder = tempfile.mkdtemp(prefix="tiers-", dir="/run")  # podman wants its paths short
         self.stage = self.make_stage()
         self.cache_lock, self.cached = threading.Lock(), {}
-        self.services, self.stopped = set(), False
+        self.services = set()
 
     def make_stage(self):
         """A folder that every tier sees as /srv: the programs, and what looks at the platform."""
@@ -143,7 +150,7 @@ class Run:
             if (what, arguments) not in self.cached:
                 begin = time.monotonic()
                 self.cached[what, arguments] = make(*arguments)
-                if time.monotonic() - begin > 1:
+                if time.monotonic() - begin > 3:
                     self.report.say(f"made: {' '.join(map(str, (what, *arguments)))}")
             return self.cached[what, arguments]
 
@@ -172,8 +179,6 @@ class Run:
             self.services.discard(service)
 
     def run_tier(self, tier):
-        if self.stopped:
-            return
         begin = time.monotonic()
         folder = os.path.join(self.folder, tier.name)
         os.mkdir(folder)
@@ -183,14 +188,15 @@ class Run:
             self.run_service(tier)
         except prepare.Unavailable as error:
             self.report.add(tier, "platform", "set-up", f"not started: {error}")
+        except Stopped:
+            return
         except Exception as error:  # a tier's trouble is not the others'
-            if not self.stopped:
-                self.report.add(tier, "platform", "run", f"{type(error).__name__}: {error}")
+            self.report.add(tier, "platform", "run", f"{type(error).__name__}: {error}")
         passed, failed = self.report.total(tier.name)
         self.report.say(f"{tier.name}: {passed} passed, {failed} failed in {time.monotonic() - begin:.0f} s")
 
     def stop(self):
-        self.stopped = True
+        self.report.stopped = True
         for service in list(self.services):
             service.kill()
 
@@ -215,10 +221,13 @@ def main():
         sys.exit(f"there is no tier {', '.join(unknown)}" if unknown else "run this as root: it sets up platforms")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     run = Run(build)
-    # The slow ones first.
     pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
     try:
+        # The slow ones first.
         concurrent.futures.wait([pool.submit(run.run_tier, tier) for tier in reversed(tiers)])
+    except KeyboardInterrupt:
+        run.report.say("stopped")
+        return 130
     finally:
         run.stop()
         pool.shutdown(cancel_futures=True)
