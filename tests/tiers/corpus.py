@@ -44,6 +44,11 @@ def is_full(tier, port, report):
     return not missing
 
 
+def chosen(cases, only):
+    """The cases whose name or category is in `only`; all where there is none."""
+    return [case for case in cases if not only or {case.get("name") or case["id"], case.get("category")} & set(only)]
+
+
 class Watch:
     """Holds what the service occupies against what it occupied before the first case."""
 
@@ -63,8 +68,8 @@ class Watch:
         return why
 
 
-def run_contract(tier, port, report):
-    for case in CONTRACT:
+def run_contract(tier, port, cases, report):
+    for case in cases:
         report.add(tier, "contract", case["name"], contract.run(case, port))
 
 
@@ -74,9 +79,9 @@ def give_up(tier, cases, report):
         report.add(tier, case["category"], case["id"], "not run", quiet=True)
 
 
-def run_attacks(tier, port, full, watch, report):
+def run_attacks(tier, port, cases, watch, report):
     """The attacks and the innocent scripts, after each of them an innocent request and a look at what is left."""
-    cases, dead = [case for case in ATTACKS if full or case["layers"] == "any"], 0
+    dead = 0
     for index, case in enumerate(cases):
         if dead >= DEAD:
             give_up(tier, cases[index:], report)
@@ -90,15 +95,15 @@ def run_attacks(tier, port, full, watch, report):
         report.add(tier, case["category"], case["id"], "; ".join(filter(None, why)))
 
 
-def run(tier, process, port, report):
-    """Both corpora."""
-    report.say(f"{tier.name}: {len(CONTRACT)} cases of the contract")
+def run(tier, process, port, only, report):
+    """Both corpora, or what of them is in `only`."""
     full = is_full(tier, port, report)
-    run_contract(tier, port, report)
-    count = sum(case["layers"] == "any" or full for case in ATTACKS)
-    report.say(f"{tier.name}: {count} attacks and innocent scripts, "
+    requests = chosen([{**case, "category": "contract"} for case in CONTRACT], only)
+    cases = chosen([case for case in ATTACKS if full or case["layers"] == "any"], only)
+    report.say(f"{tier.name}: {len(requests)} cases of the contract, then {len(cases)} attacks and innocent scripts, "
                + ("with those" if full else "without those") + " that lean on namespaces")
+    run_contract(tier, port, requests, report)
     watch = Watch(tier, process)
-    run_attacks(tier, port, full, watch, report)
+    run_attacks(tier, port, cases, watch, report)
     if not tier.footprint_after_each():
         report.add(tier, "process", "left in the end", watch.grown())

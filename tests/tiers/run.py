@@ -1,12 +1,17 @@
 #!/usr/bin/python3
-"""Runs the contract and attack corpora against the service on every platform there is: run.py BUILD [TIER…].
+"""Runs the contract and attack corpora against the service on every platform: run.py BUILD [TIER…].
 
 Each tier (platforms.py) is shown to be what its name says, then the service is started there, and answers both
 corpora. The table at the end has passed/failed of every category; the last line is `N passed, N failed`. A tier
 that cannot be set up here, or a service that does not start in it, is a failure, and is told in the words of
 whoever refused it.
+
+By hand: `run.py build gvisor --only fs,cpu-002` for some cases, `run.py build gvisor --serve` to have the service
+up in a tier and talk to it from the host.
 """
+import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -122,8 +127,8 @@ class Service:
 class Run:
     """All tiers of one call, and what they have in common."""
 
-    def __init__(self, build):
-        self.build, self.report = os.path.abspath(build), Report()
+    def __init__(self, build, only, serve):
+        self.build, self.only, self.serve, self.report = os.path.abspath(build), only, serve, Report()
         self.cache_folder = os.path.join(self.build, "tiers")
         os.makedirs(self.cache_folder, exist_ok=True)
         self.folder = tempfile.mkdtemp(prefix="tiers-", dir="/run")  # podman wants its paths short
@@ -172,7 +177,10 @@ class Run:
                 self.report.add(tier, "start", "ready", f"the service did not start: {service.said()}")
                 return
             self.report.add(tier, "start", "ready", "")
-            corpus.run(tier, service.process, port, self.report)
+            if self.serve:
+                self.report.say(f"{tier.name}: until Ctrl-C:\n{service.said(10000)}")
+                service.process.wait()
+            corpus.run(tier, service.process, port, self.only, self.report)
             self.report.add(tier, "start", "ends on SIGTERM", service.end())
         finally:
             service.kill()
@@ -188,9 +196,7 @@ class Run:
             self.run_service(tier)
         except prepare.Unavailable as error:
             self.report.add(tier, "platform", "set-up", f"not started: {error}")
-        except Stopped:
-            return
-        except Exception as error:  # a tier's trouble is not the others'
+        except (OSError, ValueError, subprocess.SubprocessError) as error:  # a tier's trouble is not the others'
             self.report.add(tier, "platform", "run", f"{type(error).__name__}: {error}")
         passed, failed = self.report.total(tier.name)
         self.report.say(f"{tier.name}: {passed} passed, {failed} failed in {time.monotonic() - begin:.0f} s")
@@ -201,7 +207,28 @@ class Run:
             service.kill()
 
     def clean(self):
+        """Leaves nothing: podman's own cleaning goes on for a moment after a container, and may mount again."""
+        end = time.monotonic() + END
+        while time.monotonic() < end and processes_with(self.folder):
+            time.sleep(0.05)
+        for pid in processes_with(self.folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with open("/proc/self/mounts", encoding="utf-8") as file:
+            below = [line.split()[1] for line in file if line.split()[1].startswith(self.folder + "/")]
+        for path in reversed(below):
+            subprocess.run(["umount", "--lazy", path], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def processes_with(path):
+    """The processes that have a path in their arguments; ours, as it is like no other."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
+            if path.encode() in file.read() and int(name) != os.getpid():
+                found.append(int(name))
+    return found
 
 
 def describe(found):
@@ -213,18 +240,32 @@ def describe(found):
     return f"{', '.join(facts)}; refused: {', '.join(refused) or 'nothing'}; granted: {', '.join(granted)}"
 
 
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("tiers", nargs="*", metavar="tier")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="categories and names of cases")
+    parser.add_argument("--serve", action="store_true", help="start the service and leave it alone")
+    options = parser.parse_args()
+    every = platforms.all_tiers()
+    unknown = set(options.tiers) - {tier.name for tier in every}
+    if unknown:
+        parser.error(f"there is no tier {', '.join(unknown)}, but {', '.join(tier.name for tier in every)}")
+    if os.geteuid() != 0:
+        parser.error("run this as root: it sets up platforms")
+    return options, [tier for tier in every if not options.tiers or tier.name in options.tiers]
+
+
 def main():
-    build, *names = sys.argv[1:]
-    tiers = [tier for tier in platforms.all_tiers() if not names or tier.name in names]
-    unknown = set(names) - {tier.name for tier in tiers}
-    if unknown or os.geteuid() != 0:
-        sys.exit(f"there is no tier {', '.join(unknown)}" if unknown else "run this as root: it sets up platforms")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    run = Run(build)
+    options, tiers = arguments()
+    for sign in (signal.SIGINT, signal.SIGTERM):  # even where a shell has us ignore the first
+        signal.signal(sign, signal.default_int_handler)
+    run = Run(options.build, options.only, options.serve)
     pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
     try:
         # The slow ones first.
-        concurrent.futures.wait([pool.submit(run.run_tier, tier) for tier in reversed(tiers)])
+        for work in [pool.submit(run.run_tier, tier) for tier in reversed(tiers)]:
+            work.result()
     except KeyboardInterrupt:
         run.report.say("stopped")
         return 130
