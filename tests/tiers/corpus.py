@@ -54,17 +54,28 @@ class Watch:
 
     def __init__(self, tier, process):
         self.tier, self.process = tier, process
-        self.before = self.look()
+        self.before = self.at_rest()
 
     def look(self):
         return self.tier.footprint(self.process)
+
+    def at_rest(self):
+        """A look once two of them are the same: right after a case the crew is not complete."""
+        last = self.look()
+        for _ in range(10):
+            time.sleep(0.3)
+            now = self.look()
+            if now == last:
+                break
+            last = now
+        return last
 
     def grown(self):
         if self.before is None:
             return "its processes cannot be looked at"
         why = footprint.settled(self.before, self.look)
         if why:
-            self.before = self.look() or self.before  # each case answers for itself
+            self.before = self.at_rest() or self.before  # each case answers for itself
         return why
 
 
