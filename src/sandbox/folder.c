@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PREFIX "python-executor-"
+#define PREFIX "python-executor-scratch-"
 enum { LEVELS_MAX = 64 };
 
 static int open_folder(int parent, const char *name) {
@@ -137,6 +137,12 @@ int folder_measure(int parent, const char *name, uint64_t files_max, uint64_t *r
     return 0;
 }
 
+/* To the letter as folder_make() names them: whatever else begins like that is somebody's. */
+static bool is_ours(const char *name) {
+    const char *number = name + strlen(PREFIX);
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && *number != '\0' && number[strspn(number, "0123456789")] == '\0';
+}
+
 void folder_sweep(const char *base) {
     cleanup_fd int fd = open_folder(AT_FDCWD, base);
     DIR *folder = fd < 0 ? NULL : read_folder(fd);
@@ -144,7 +150,7 @@ void folder_sweep(const char *base) {
     if (folder == NULL)
         return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+        if (!is_ours(entry->d_name))
             continue;
         cleanup_fd int stale = open_folder(fd, entry->d_name);
         if (stale < 0 || fstat(stale, &status) < 0 || status.st_uid != geteuid() || flock(stale, LOCK_EX | LOCK_NB) < 0)
