@@ -21,6 +21,17 @@ static int open_folder(int parent, const char *name) {
     return fd < 0 ? -errno : fd;
 }
 
+/* To remove what is in it: a script may have closed its own folder to us, who have the same user id. To open a link
+ * fails as well, but not with EACCES, so that none is followed by the change of mode. */
+static int open_closed_folder(int parent, const char *name) {
+    int fd = open_folder(parent, name);
+    if (fd == -EACCES && fchmodat(parent, name, 0700, 0) == 0)
+        fd = open_folder(parent, name);
+    if (fd >= 0)
+        fchmod(fd, 0700); /* where that fails, so does the removing */
+    return fd;
+}
+
 static DIR *read_folder(int fd) {
     int copy = open_folder(fd, ".");
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
@@ -56,12 +67,12 @@ static int remove_flat(int fd, int *ret_deeper) {
     for (struct dirent *entry; folder != NULL && r == 0 && (entry = readdir(folder)) != NULL;) {
         if (!is_entry(entry) || unlinkat(fd, entry->d_name, 0) == 0 || unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0)
             continue;
-        if (errno != ENOTEMPTY && errno != EEXIST && errno != EACCES && errno != EPERM) {
+        /* Anything else would be the same when it is empty, and we would come back to it for ever. */
+        if (errno != ENOTEMPTY && errno != EEXIST) {
             r = -errno;
             break;
         }
-        /* A script may have closed its own folder to us, who have the same user id. */
-        int deeper = fchmodat(fd, entry->d_name, 0700, 0) < 0 ? -errno : open_folder(fd, entry->d_name);
+        int deeper = open_closed_folder(fd, entry->d_name);
         r = deeper < 0 ? deeper : 1;
         *ret_deeper = deeper;
     }
@@ -93,7 +104,7 @@ int folder_empty(int fd) {
 }
 
 int folder_remove(int parent, const char *name) {
-    cleanup_fd int fd = open_folder(parent, name);
+    cleanup_fd int fd = open_closed_folder(parent, name);
     if (fd < 0)
         return fd;
     int r = folder_empty(fd);
