@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define PREFIX "python-executor-"
-enum { LEVELS_MAX = 64 };
+enum { LEVELS_MAX = 64, NAMES_MAX = 16, PIDS_MAX = 1 << 22 /* proc(5), pid_max */ };
 
 static int open_folder(int parent, const char *name) {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -44,11 +44,23 @@ static bool is_entry(const struct dirent *entry) {
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
+/* Left by a process that had our id, a sweep has not come by yet; but where its owner lives, in another pid namespace
+ * that shares the base, it stays. */
+static void remove_stale(const char *path) {
+    cleanup_fd int fd = open_folder(AT_FDCWD, path);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        folder_remove(AT_FDCWD, path);
+}
+
 int folder_make(const char *base, mode_t mode, char *ret_path, size_t size) {
-    snprintf(ret_path, size, "%s/" PREFIX "%d", base, (int)getpid());
-    /* Left by a process that had our id; a sweep has not come by yet. */
-    folder_remove(AT_FDCWD, ret_path);
-    if (mkdir(ret_path, 0700) < 0)
+    int r = -1;
+    errno = EEXIST;
+    for (int i = 0; i < NAMES_MAX && r < 0 && errno == EEXIST; i++) {
+        snprintf(ret_path, size, "%s/" PREFIX "%d", base, (int)getpid() + i * PIDS_MAX);
+        remove_stale(ret_path);
+        r = mkdir(ret_path, 0700);
+    }
+    if (r < 0)
         return -errno;
     cleanup_fd int fd = open_folder(AT_FDCWD, ret_path);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, mode) < 0) {
@@ -161,6 +173,13 @@ int folder_measure(int parent, const char *name, uint64_t files_max, uint64_t *r
     return 0;
 }
 
+/* Others may have folders by our name: the doctor, an operator. */
+static bool is_made_here(const char *name) {
+    size_t prefix = strlen(PREFIX);
+    return strncmp(name, PREFIX, prefix) == 0 && name[prefix] != '\0' &&
+           name[prefix + strspn(name + prefix, "0123456789")] == '\0';
+}
+
 void folder_sweep(const char *base) {
     cleanup_fd int fd = open_folder(AT_FDCWD, base);
     DIR *folder = fd < 0 ? NULL : read_folder(fd);
@@ -168,7 +187,7 @@ void folder_sweep(const char *base) {
     if (folder == NULL)
         return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+        if (!is_made_here(entry->d_name))
             continue;
         cleanup_fd int stale = open_folder(fd, entry->d_name);
         if (stale < 0 || fstat(stale, &status) < 0 || status.st_uid != geteuid() || flock(stale, LOCK_EX | LOCK_NB) < 0)
