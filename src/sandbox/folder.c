@@ -13,12 +13,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PREFIX "python-executor-scratch-"
-enum { LEVELS_MAX = 64 };
+#define PREFIX "python-executor-"
+enum { LEVELS_MAX = 64, NAMES_MAX = 16, PIDS_MAX = 1 << 22 /* proc(5), pid_max */ };
 
 static int open_folder(int parent, const char *name) {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+/* To remove what is in it: a script may have closed its own folder to us, who have the same user id. To open a link
+ * fails as well, but not with EACCES, so that none is followed by the change of mode. */
+static int open_closed_folder(int parent, const char *name) {
+    int fd = open_folder(parent, name);
+    if (fd == -EACCES && fchmodat(parent, name, 0700, 0) == 0)
+        fd = open_folder(parent, name);
+    if (fd >= 0)
+        fchmod(fd, 0700); /* where that fails, so does the removing */
+    return fd;
 }
 
 static DIR *read_folder(int fd) {
@@ -33,11 +44,23 @@ static bool is_entry(const struct dirent *entry) {
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
+/* Left by a process that had our id, a sweep has not come by yet; but where its owner lives, in another pid namespace
+ * that shares the base, it stays. */
+static void remove_stale(const char *path) {
+    cleanup_fd int fd = open_folder(AT_FDCWD, path);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        folder_remove(AT_FDCWD, path);
+}
+
 int folder_make(const char *base, mode_t mode, char *ret_path, size_t size) {
-    snprintf(ret_path, size, "%s/" PREFIX "%d", base, (int)getpid());
-    /* Left by a process that had our id; a sweep has not come by yet. */
-    folder_remove(AT_FDCWD, ret_path);
-    if (mkdir(ret_path, 0700) < 0)
+    int r = -1;
+    errno = EEXIST;
+    for (int i = 0; i < NAMES_MAX && r < 0 && errno == EEXIST; i++) {
+        snprintf(ret_path, size, "%s/" PREFIX "%d", base, (int)getpid() + i * PIDS_MAX);
+        remove_stale(ret_path);
+        r = mkdir(ret_path, 0700);
+    }
+    if (r < 0)
         return -errno;
     cleanup_fd int fd = open_folder(AT_FDCWD, ret_path);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, mode) < 0) {
@@ -56,12 +79,12 @@ static int remove_flat(int fd, int *ret_deeper) {
     for (struct dirent *entry; folder != NULL && r == 0 && (entry = readdir(folder)) != NULL;) {
         if (!is_entry(entry) || unlinkat(fd, entry->d_name, 0) == 0 || unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0)
             continue;
-        if (errno != ENOTEMPTY && errno != EEXIST && errno != EACCES && errno != EPERM) {
+        /* Anything else would be the same when it is empty, and we would come back to it for ever. */
+        if (errno != ENOTEMPTY && errno != EEXIST) {
             r = -errno;
             break;
         }
-        /* A script may have closed its own folder to us, who have the same user id. */
-        int deeper = fchmodat(fd, entry->d_name, 0700, 0) < 0 ? -errno : open_folder(fd, entry->d_name);
+        int deeper = open_closed_folder(fd, entry->d_name);
         r = deeper < 0 ? deeper : 1;
         *ret_deeper = deeper;
     }
@@ -93,7 +116,7 @@ int folder_empty(int fd) {
 }
 
 int folder_remove(int parent, const char *name) {
-    cleanup_fd int fd = open_folder(parent, name);
+    cleanup_fd int fd = open_closed_folder(parent, name);
     if (fd < 0)
         return fd;
     int r = folder_empty(fd);
@@ -104,11 +127,19 @@ struct measure {
     uint64_t bytes, files, files_max;
 };
 
+/* What a script has closed to us, who have the same user id, counts as too much: it could be filled unseen. */
+static void hide(struct measure *measure_, int error) {
+    if (error == EACCES)
+        measure_->files = measure_->files_max + 1;
+}
+
 static void measure(struct measure *measure_, int fd, unsigned level) {
     DIR *folder = read_folder(fd);
     struct stat status;
-    if (folder == NULL)
+    if (folder == NULL) {
+        hide(measure_, errno);
         return;
+    }
     for (struct dirent *entry; measure_->files <= measure_->files_max && (entry = readdir(folder)) != NULL;) {
         if (!is_entry(entry) || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
@@ -122,6 +153,8 @@ static void measure(struct measure *measure_, int fd, unsigned level) {
             measure_->files = measure_->files_max + 1;
         else if (deeper >= 0)
             measure(measure_, deeper, level + 1);
+        else
+            hide(measure_, -deeper);
     }
     closedir(folder);
 }
@@ -129,18 +162,22 @@ static void measure(struct measure *measure_, int fd, unsigned level) {
 int folder_measure(int parent, const char *name, uint64_t files_max, uint64_t *ret_bytes, uint64_t *ret_files) {
     struct measure all = {.files_max = files_max};
     cleanup_fd int fd = open_folder(parent, name);
-    if (fd < 0)
+    if (fd < 0 && fd != -EACCES)
         return fd;
-    measure(&all, fd, 0);
+    if (fd < 0)
+        hide(&all, -fd);
+    else
+        measure(&all, fd, 0);
     *ret_bytes = all.bytes;
     *ret_files = all.files;
     return 0;
 }
 
-/* To the letter as folder_make() names them: whatever else begins like that is somebody's. */
-static bool is_ours(const char *name) {
-    const char *number = name + strlen(PREFIX);
-    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && *number != '\0' && number[strspn(number, "0123456789")] == '\0';
+/* Others may have folders by our name: the doctor, an operator. */
+static bool is_made_here(const char *name) {
+    size_t prefix = strlen(PREFIX);
+    return strncmp(name, PREFIX, prefix) == 0 && name[prefix] != '\0' &&
+           name[prefix + strspn(name + prefix, "0123456789")] == '\0';
 }
 
 void folder_sweep(const char *base) {
@@ -150,7 +187,7 @@ void folder_sweep(const char *base) {
     if (folder == NULL)
         return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        if (!is_ours(entry->d_name))
+        if (!is_made_here(entry->d_name))
             continue;
         cleanup_fd int stale = open_folder(fd, entry->d_name);
         if (stale < 0 || fstat(stale, &status) < 0 || status.st_uid != geteuid() || flock(stale, LOCK_EX | LOCK_NB) < 0)

@@ -1,13 +1,18 @@
 /* base/fd: descriptors are owned once, and reads and writes are whole or say why not. */
-#include "unit.h"
+#include "child.h"
 
 #include "base/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -194,6 +199,47 @@ static void test_install_lets_a_child_have_it(void **state) {
     fd_close(fd);
 }
 
+static void close_from(void) {
+    int low = fcntl(0, F_DUPFD, 20), here = fcntl(0, F_DUPFD, 40), high = fcntl(0, F_DUPFD, 900);
+    CHECK(low >= 20 && here >= 40 && high >= 900);
+    CHECK(fd_close_from(40) == 0);
+    CHECK(fcntl(low, F_GETFD) == 0 && fcntl(here, F_GETFD) < 0 && fcntl(high, F_GETFD) < 0);
+    CHECK(fd_close_from(40) == 0); /* nothing there */
+    /* One that was opened before the limit was lowered is above it. */
+    const struct rlimit few = {30, 30};
+    CHECK(dup2(0, 700) == 700 && setrlimit(RLIMIT_NOFILE, &few) == 0);
+    CHECK(fd_close_from(21) == 0);
+    CHECK(fcntl(20, F_GETFD) == 0 && fcntl(700, F_GETFD) < 0 && fcntl(0, F_GETFD) >= 0);
+    CHECK(fd_close_from(0) == 0);
+    CHECK(fcntl(0, F_GETFD) < 0 && fcntl(1, F_GETFD) < 0);
+}
+
+static void test_close_from_leaves_those_before(void **state) {
+    (void)state;
+    in_child(close_from);
+}
+
+/* A kernel before Linux 5.9 is played by a filter that does not know the call. */
+static void close_from_without_the_call(void) {
+    struct sock_filter code[] = {
+        {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_close_range},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+    };
+    const struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    const struct rlimit limit = {1000, 1000};
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0 && dup2(0, 39) == 39 && dup2(0, 40) == 40 && dup2(0, 999) == 999);
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    CHECK(fd_close_from(40) == 0);
+    CHECK(fcntl(39, F_GETFD) == 0 && fcntl(40, F_GETFD) < 0 && fcntl(999, F_GETFD) < 0);
+}
+
+static void test_close_from_on_an_old_kernel(void **state) {
+    (void)state;
+    in_child(close_from_without_the_call);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close_unsets_and_keeps_errno),
@@ -206,6 +252,8 @@ int main(void) {
         cmocka_unit_test(test_nobody_reads),
         cmocka_unit_test(test_small_files),
         cmocka_unit_test(test_install_lets_a_child_have_it),
+        cmocka_unit_test(test_close_from_leaves_those_before),
+        cmocka_unit_test(test_close_from_on_an_old_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

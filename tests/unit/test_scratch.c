@@ -1,0 +1,211 @@
+/* sandbox/scratch: a folder for each worker where there are no mounts, from the first to the last day. */
+#include "user.h"
+
+#include "base/fd.h"
+#include "sandbox/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+enum { FILES = 20, BYTES = 1 << 20 };
+
+static const struct policy policy = {.scratch_bytes = BYTES, .scratch_files = FILES};
+static char base[64];
+
+static int set_up(void **state) {
+    (void)state;
+    strcpy(base, "/tmp/px-scratch-XXXXXX");
+    return mkdtemp(base) == NULL || chmod(base, 0777) < 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    return rmdir(base) != 0; /* whatever a test leaves fails it */
+}
+
+static void write_at(const struct scratch *scratch, const char *name, size_t size) {
+    static const char block[4096] = {1};
+    int fd = openat(scratch->fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    for (size_t done = 0; done < size; done += sizeof block)
+        assert_int_equal(write(fd, block, sizeof block), sizeof block);
+    fd_close(fd);
+}
+
+static struct scratch prepare(void) {
+    struct scratch scratch;
+    struct failure failure = {0};
+    assert_int_equal(scratch_prepare(&scratch, base, &failure), 0);
+    assert_true(scratch.fd >= 0);
+    assert_memory_equal(scratch.path, base, strlen(base));
+    return scratch;
+}
+
+static void test_workers_pass_through_and_see_no_names(void **state) {
+    struct stat status;
+    (void)state;
+    struct scratch scratch = prepare();
+    assert_int_equal(stat(scratch.path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0711);
+    scratch_done(&scratch);
+    assert_int_equal(scratch.fd, -1);
+    scratch_done(&scratch);
+}
+
+static void test_one_folder_a_slot(void **state) {
+    struct stat status;
+    struct failure failure;
+    (void)state;
+    struct scratch scratch = prepare();
+    assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
+    assert_int_equal(scratch_make(&scratch, 511, geteuid(), getegid(), &failure), 0);
+    assert_int_equal(fstatat(scratch.fd, "3", &status, 0), 0);
+    assert_int_equal(status.st_mode & 07777, 0700);
+    write_at(&scratch, "3/left", 10);
+    write_at(&scratch, "511/kept", 10);
+    scratch_remove(&scratch, 3);
+    assert_int_equal(fstatat(scratch.fd, "3", &status, 0), -1);
+    assert_int_equal(fstatat(scratch.fd, "511/kept", &status, 0), 0);
+    scratch_remove(&scratch, 3); /* twice is no harm */
+    scratch_done(&scratch);
+}
+
+/* What an earlier worker of the slot left is never the next one's. */
+static void test_made_anew(void **state) {
+    struct stat status;
+    struct failure failure;
+    (void)state;
+    struct scratch scratch = prepare();
+    assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
+    write_at(&scratch, "3/left", 10);
+    assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
+    assert_int_equal(fstatat(scratch.fd, "3/left", &status, 0), -1);
+    scratch_done(&scratch);
+}
+
+static void test_it_belongs_to_its_worker(void **state) {
+    struct stat status;
+    struct failure failure;
+    (void)state;
+    need_root("gives folders to other users");
+    struct scratch scratch = prepare();
+    assert_int_equal(scratch_make(&scratch, 3, USER_ORDINARY, USER_ORDINARY + 1, &failure), 0);
+    assert_int_equal(fstatat(scratch.fd, "3", &status, 0), 0);
+    assert_int_equal(status.st_uid, USER_ORDINARY);
+    assert_int_equal(status.st_gid, USER_ORDINARY + 1);
+    scratch_done(&scratch);
+}
+
+static struct scratch shared;
+
+static void enter(void) {
+    char path[VIEW_PATH], here[256], wanted[256];
+    struct failure failure = {0};
+    become_ordinary_user();
+    CHECK(scratch_enter(&shared, 4, path, &failure) == 0);
+    snprintf(wanted, sizeof wanted, "%s/4", shared.path);
+    CHECK(strcmp(path, wanted) == 0 && getcwd(here, sizeof here) != NULL && strcmp(here, wanted) == 0);
+    CHECK(close(open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
+    /* A neighbour's is closed, names are not told, nothing can be added beside it. */
+    CHECK(geteuid() == 0 || (scratch_enter(&shared, 5, path, &failure) == -EACCES && failure.error == EACCES));
+    CHECK(open("..", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES);
+    CHECK(mkdir("../6", 0700) < 0 && errno == EACCES);
+    CHECK(scratch_enter(&shared, 9, path, &failure) == -ENOENT);
+}
+
+static void test_a_worker_enters_its_own(void **state) {
+    struct failure failure;
+    (void)state;
+    need_root("gives folders to other users");
+    shared = prepare();
+    assert_int_equal(scratch_make(&shared, 4, USER_ORDINARY, USER_ORDINARY, &failure), 0);
+    assert_int_equal(scratch_make(&shared, 5, USER_ORDINARY + 1, USER_ORDINARY, &failure), 0);
+    in_child(enter);
+    scratch_done(&shared);
+}
+
+static void test_too_large(void **state) {
+    char name[32];
+    struct failure failure;
+    (void)state;
+    struct scratch scratch = prepare();
+    assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
+    assert_int_equal(scratch_make(&scratch, 4, geteuid(), getegid(), &failure), 0);
+    assert_false(scratch_is_too_large(&scratch, 3, &policy));
+    write_at(&scratch, "3/bytes", BYTES / 2);
+    assert_false(scratch_is_too_large(&scratch, 3, &policy));
+    write_at(&scratch, "3/more", BYTES / 2 + 8192);
+    assert_true(scratch_is_too_large(&scratch, 3, &policy));
+    assert_false(scratch_is_too_large(&scratch, 4, &policy)); /* a neighbour is not blamed */
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "4/file%d", i);
+        write_at(&scratch, name, 0);
+    }
+    assert_false(scratch_is_too_large(&scratch, 4, &policy));
+    write_at(&scratch, "4/one-more", 0);
+    assert_true(scratch_is_too_large(&scratch, 4, &policy));
+    assert_false(scratch_is_too_large(&scratch, 9, &policy)); /* not there */
+    scratch_done(&scratch);
+    assert_false(scratch_is_too_large(&scratch, 3, &policy)); /* workers mount their own */
+}
+
+static void test_a_base_that_cannot_be_used(void **state) {
+    struct scratch scratch = {.fd = 99};
+    struct failure failure = {0};
+    (void)state;
+    assert_true(scratch_prepare(&scratch, "/proc/self", &failure) < 0);
+    assert_int_not_equal(failure.error, 0);
+    assert_int_equal(scratch.fd, -1);
+    assert_string_equal(failure.stage, "scratch");
+    assert_non_null(strstr(failure.text, "/proc/self"));
+    scratch_done(&scratch);
+    assert_int_equal(scratch_prepare(&scratch, "/no/such/folder", &failure), -ENOENT);
+}
+
+static void cover(const char *path) {
+    CHECK(mount("none", path, "tmpfs", MS_RDONLY, NULL) == 0 || errno == ENOENT);
+}
+
+/* As in a container whose root cannot be written to: the next one is taken, in memory if possible. */
+static void use_others(void) {
+    struct scratch scratch;
+    struct failure failure = {0};
+    CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    cover("/tmp");
+    CHECK(scratch_prepare(&scratch, NULL, &failure) == 0 && strncmp(scratch.path, "/dev/shm/", 9) == 0);
+    scratch_done(&scratch);
+    cover("/dev/shm");
+    CHECK(scratch_prepare(&scratch, NULL, &failure) == 0 && strncmp(scratch.path, "/var/tmp/", 9) == 0);
+    scratch_done(&scratch);
+    cover("/var/tmp");
+    CHECK(scratch_prepare(&scratch, NULL, &failure) == 0 && strncmp(scratch.path, "/run/", 5) == 0);
+    scratch_done(&scratch);
+    cover("/run");
+    cover("/usr/lib");
+    CHECK(scratch_prepare(&scratch, NULL, &failure) < 0 && scratch.fd == -1 && failure.error != 0);
+    CHECK(strcmp(failure.stage, "scratch") == 0 && strstr(failure.text, "no writable folder") != NULL);
+}
+
+static void test_the_first_writable_base(void **state) {
+    (void)state;
+    need_root("covers folders with mounts");
+    in_child(use_others);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(test_workers_pass_through_and_see_no_names),
+        TEST(test_one_folder_a_slot),
+        TEST(test_made_anew),
+        TEST(test_it_belongs_to_its_worker),
+        TEST(test_a_worker_enters_its_own),
+        TEST(test_too_large),
+        TEST(test_a_base_that_cannot_be_used),
+        TEST(test_the_first_writable_base),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
