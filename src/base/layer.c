@@ -162,6 +162,13 @@ static int add_layer(struct buf *buf, unsigned layer, const struct layer_state *
     return r < 0 ? r : buf_add_text(buf, "}");
 }
 
+int layer_add_list(struct buf *buf, const char *key, const struct isolation *isolation) {
+    int r = buf_add_format(buf, "\"%s\": [", key);
+    for (unsigned layer = 0; r == 0 && layer < LAYER_COUNT; layer++)
+        r = add_layer(buf, layer, &isolation->layers[layer]);
+    return r < 0 ? r : buf_add_text(buf, "]");
+}
+
 int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t floor) {
     struct utsname kernel;
     const char *comma = "";
@@ -174,8 +181,6 @@ int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t 
             comma = ", ";
         }
     if (r == 0)
-        r = buf_add_text(buf, "], \"layers\": [");
-    for (unsigned layer = 0; r == 0 && layer < LAYER_COUNT; layer++)
-        r = add_layer(buf, layer, &isolation->layers[layer]);
-    return r < 0 ? r : buf_add_text(buf, "]");
+        r = buf_add_text(buf, "], ");
+    return r < 0 ? r : layer_add_list(buf, "layers", isolation);
 }

@@ -85,4 +85,7 @@ const char *layer_tier(const struct isolation *isolation);
  * and doctor --json. As buf_add(). */
 int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t floor);
 
+/* Appends `"KEY": [{…}, …]`, an object for each layer. As buf_add(). */
+int layer_add_list(struct buf *buf, const char *key, const struct isolation *isolation);
+
 #endif

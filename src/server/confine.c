@@ -104,7 +104,8 @@ static int close_ways_back(struct failure *ret_failure) {
 
 int confine_server(struct isolation *ret_layers, struct failure *ret_failure) {
     struct seccomp_program program;
-    *ret_layers = (struct isolation){0};
+    for (unsigned layer = 0; layer < LAYER_COUNT; layer++)
+        layer_unused(ret_layers, (enum layer)layer, "of no use to the server");
     int r = seccomp_prepare(confine_rules, confine_rule_count, 0, &program, ret_failure);
     if (r < 0)
         return r;

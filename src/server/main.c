@@ -106,16 +106,15 @@ static void log_layers(const struct isolation *layers) {
 
 /* Before anything is open that a client can reach, and 0 or the manager is told. What libraries do at their
  * first use, with files that will be out of reach, is done here. */
-static int confine(void) {
-    struct isolation layers;
+static int confine(struct isolation *ret_layers) {
     struct message message = {.kind = MESSAGE_FAILED};
     request_prepare();
     tzset(); /* /etc/localtime: libmicrohttpd writes dates */
-    int r = confine_server(&layers, &message.failure);
+    int r = confine_server(ret_layers, &message.failure);
     if (r < 0)
         message_send(INHERIT_CONTROL, &message, NULL, 0);
     else
-        log_layers(&layers);
+        log_layers(ret_layers);
     return r;
 }
 
@@ -132,9 +131,11 @@ int main(int argc, char **argv) {
     /* Large bodies go back to the kernel when they are freed. By default malloc raises this bound to the largest
      * it has seen (mallopt(3)), and memory then depends on what clients once sent. */
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    if (confine() < 0)
+    struct isolation layers;
+    if (confine(&layers) < 0)
         return EXIT_FAILURE;
     int r = start(&server);
+    server.http.api.own = layers;
     if (r < 0) {
         log_error("cannot start: %s", strerror(-r));
         return EXIT_FAILURE;
