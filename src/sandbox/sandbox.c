@@ -258,6 +258,16 @@ static int enter_identity(const struct sandbox *sandbox, unsigned slot, struct f
     return credentials_enter(uid, gid, ret_failure);
 }
 
+/* A test build without the layer: every capability of the user namespace is kept, and an id that can own files. */
+static int enter_no_identity(const struct sandbox *sandbox, struct failure *ret_failure) {
+    if ((sandbox->plan.clone_flags & CLONE_NEWUSER) == 0)
+        return 0;
+    if (setresgid(POLICY_GID, POLICY_GID, POLICY_GID) < 0 || setresuid(POLICY_UID, POLICY_UID, POLICY_UID) < 0 ||
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+        return failure_set(ret_failure, errno, "identity", "setresuid() was refused: %s", strerror(errno));
+    return 0;
+}
+
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
     struct view view;
     int r;
@@ -271,7 +281,8 @@ int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_fa
     if (policy_uses(&sandbox->policy, LAYER_RLIMITS) &&
         (r = rlimits_enter(&sandbox->policy, is_own_user(sandbox), ret_failure)) < 0)
         return r;
-    if (policy_uses(&sandbox->policy, LAYER_IDENTITY) && (r = enter_identity(sandbox, slot, ret_failure)) < 0)
+    if ((r = policy_uses(&sandbox->policy, LAYER_IDENTITY) ? enter_identity(sandbox, slot, ret_failure)
+                                                           : enter_no_identity(sandbox, ret_failure)) < 0)
         return r;
     /* After the change of user, which resets it (prctl(2)). The signal reaches a process 1 as well, since
      * it comes from outside its namespace. */
