@@ -136,7 +136,7 @@ ATTACKS = {
         body("out, into = os.pipe()", "children = []", "try:", "    for _ in range(24):", "        child = do('fork', os.fork)",
              "        if child == 0: os.close(into); os.read(out, 1); os._exit(0)", "        children.append(child)",
              "finally:", "    os.close(into)", "    for child in children: os.waitpid(child, 0)"),
-        [{"seccomp": "fork EPERM"}, {"rlimits": "fork EAGAIN"}], THROUGH),
+        [{"seccomp": "fork EPERM"}, {"rlimits": "fork EAGAIN", "cgroup": "fork EAGAIN"}], THROUGH),
     "run a program": (
         body(LD_SO, "do('exec', os.execv, ld, [ld, '--version'])"),
         [{"seccomp": "exec EPERM"}, {"landlock": "exec EACCES"}], THROUGH),
@@ -187,7 +187,7 @@ ATTACKS = {
         body("import threading", "threading.stack_size(65536)", "done = threading.Event()", "try:",
              "    for _ in range(40): threading.Thread(target=done.wait).start()", "except RuntimeError: raise Stopped('thread refused')",
              "finally: done.set()"),
-        [{"rlimits": "thread refused"}], THROUGH),
+        [{"rlimits": "thread refused", "cgroup": "thread refused"}], THROUGH),
     "file bomb, one large file": (
         body("fd = os.open('large', os.O_WRONLY | os.O_CREAT)", "for _ in range(12): do('write', os.write, fd, bytes(1 << 20))",
              "time.sleep(0.5)"),
@@ -228,7 +228,9 @@ class Targets:
         self.facts["posix_shm"] = self.make_file("/dev/shm/" + self.name, 0o666)
         self.listen()
         self.share()
-        self.victim = subprocess.Popen(["/bin/sleep", "600"], stdin=subprocess.DEVNULL)
+        # Without capabilities, since whoever has fewer may not look into one that has more.
+        weaken = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+        self.victim = subprocess.Popen([*weaken, "/bin/sleep", "600"], stdin=subprocess.DEVNULL)
         wait_until(lambda: "sleep" in os.readlink(f"/proc/{self.victim.pid}/exe"), 5)
         with open(f"/proc/{self.victim.pid}/maps") as maps:
             self.facts.update(victim=self.victim.pid, victim_at=int(maps.readline().split("-")[0], 16))
@@ -332,8 +334,8 @@ def neighbour_of(service, targets):
     script = f"import time\ndef main():\n    open('/tmp/mine', 'w').write({targets.mark!r})\n    time.sleep(1.5)"
     targets.neighbour = Background(service.run, script)
     bases = ("/tmp", "/dev/shm", "/var/tmp", "/run", "/usr/lib/python-executor")
-    found = wait_until(lambda: [path for base in bases for path in glob.glob(base + "/python-executor-scratch-*/*/mine")], 0.5)
-    return {"neighbour": found[0] if found else "/tmp/python-executor-scratch-1/0/mine"}
+    found = wait_until(lambda: [path for base in bases for path in glob.glob(base + "/python-executor-*/*/mine")], 0.5)
+    return {"neighbour": found[0] if found else "/tmp/python-executor-1/0/mine"}
 
 
 PREPARE = {"write the runtime's libraries": library_of, "read another worker's scratch": neighbour_of}
