@@ -53,7 +53,8 @@ static int prepare_files(struct sandbox *sandbox, struct failure *ret_failure) {
 /* Which calls of the worker the view answers. */
 static unsigned seen_by_view(const struct sandbox *sandbox) {
     return (sandbox->plan.mounts ? SECCOMP_REAL_PATHS : SECCOMP_VIEWED_PATHS) |
-           ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? SECCOMP_REAL_IDS : SECCOMP_VIEWED_IDS);
+           ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? SECCOMP_REAL_IDS : SECCOMP_VIEWED_IDS) |
+           (sandbox->plan.mounts || sandbox->has_slots ? 0 : SECCOMP_SHARED_OWNER);
 }
 
 /* Whether the kernel counts each worker as a user of its own. */
