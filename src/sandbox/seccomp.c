@@ -19,6 +19,7 @@ enum { API_LEVEL = 3 };
 static uint32_t action_of(enum seccomp_action action) {
     switch (action) {
     case SECCOMP_PATH:
+    case SECCOMP_OPEN_PATH:
     case SECCOMP_OWN:
     case SECCOMP_OWN_PATH:
     case SECCOMP_ID:
@@ -47,6 +48,8 @@ static int add_rule(scmp_filter_ctx context, const struct seccomp_rule *rule, un
     bool own = rule->action == SECCOMP_OWN || rule->action == SECCOMP_OWN_PATH;
     if (own && (view & SECCOMP_SHARED_OWNER) != 0)
         return seccomp_rule_add(context, action_of(SECCOMP_NOTHING), number, 0);
+    if (rule->action == SECCOMP_OPEN_PATH && (view & SECCOMP_VIEWED_PATHS) != 0)
+        return seccomp_rule_add(context, SCMP_ACT_TRAP, number, 0);
     bool path = rule->action == SECCOMP_PATH || rule->action == SECCOMP_OWN_PATH;
     if ((path && (view & SECCOMP_VIEWED_PATHS) != 0) ||
         (rule->action == SECCOMP_ID && (view & SECCOMP_VIEWED_IDS) != 0))
