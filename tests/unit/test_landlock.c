@@ -281,7 +281,7 @@ static void use_tcp(void) {
         _exit(0);
     REFUSED(connect(fd, (struct sockaddr *)&tcp, sizeof tcp));
     REFUSED(bind(fd, (struct sockaddr *)&any, sizeof any));
-    any.sin_port = htons(20000 + getpid() % 10000);
+    any.sin_port = htons((uint16_t)(20000 + getpid() % 10000));
     REFUSED(bind(fd, (struct sockaddr *)&any, sizeof any));
 }
 
