@@ -143,7 +143,7 @@ def is_readable_by_all(path):
 
 
 needs_poverty = pytest.mark.skipif(
-    os.geteuid() != 0 or not is_readable_by_all(PROGRAM) or not os.path.exists("/proc/sys/user/max_user_namespaces"),
+    os.geteuid() != 0 or not is_readable_by_all(os.path.abspath(PROGRAM)) or not os.path.exists("/proc/sys/user/max_user_namespaces"),
     reason="needs root, a build folder that others may read, and the sysctl user.max_user_namespaces",
 )
 
