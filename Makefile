@@ -1,18 +1,23 @@
-# The front door: everything below is done by Meson, apt and tests/run.py.
+# The front door: everything below is done by Meson, apt, tests/run.py and tests/tiers/run.py.
 #
 #   make run     install what is missing, build, serve on $PORT (8080)
 #   make test    install what is missing, build, run every test
+#   make test-security [TIERS="user gvisor"]
+#                run the contract and attack corpora on every platform, or on some: see tests/tiers
 #   make build   build into build/
 #   make bench   measure this build beside a python3 started for each request
 #   make clean   remove the build folders
 
-.PHONY: run test build bench clean packages test-packages sanitize
+.PHONY: run test test-security build bench clean packages test-packages security-packages sanitize
 
 run: packages build
 	@exec build/python-executor serve
 
 test: packages test-packages build
 	@/usr/bin/python3 tests/run.py build
+
+test-security: packages security-packages build
+	@/usr/bin/python3 tests/tiers/run.py build $(TIERS)
 
 # The same tests against a build with AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: packages test-packages
@@ -30,6 +35,9 @@ packages:
 
 test-packages:
 	@tools/packages test
+
+security-packages:
+	@tools/packages security
 
 clean:
 	rm -rf build build-*

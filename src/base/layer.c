@@ -77,6 +77,13 @@ void layer_refused(struct isolation *isolation, enum layer layer, const char *ca
     snprintf(state->detail, sizeof state->detail, "%s: %s", call, strerror(error));
 }
 
+void layer_refused_because(struct isolation *isolation, enum layer layer, const struct failure *failure) {
+    struct layer_state *state = &isolation->layers[layer];
+    *state = (struct layer_state){.status = LAYER_REFUSED, .error = failure->error};
+    snprintf(state->call, sizeof state->call, "%.*s", (int)strcspn(failure->text, ":"), failure->text);
+    snprintf(state->detail, sizeof state->detail, "%.*s", (int)sizeof state->detail - 1, failure->text);
+}
+
 static int is_active(const struct isolation *isolation, enum layer layer) {
     return isolation->layers[layer].status == LAYER_ACTIVE;
 }
@@ -155,6 +162,13 @@ static int add_layer(struct buf *buf, unsigned layer, const struct layer_state *
     return r < 0 ? r : buf_add_text(buf, "}");
 }
 
+int layer_add_list(struct buf *buf, const char *key, const struct isolation *isolation) {
+    int r = buf_add_format(buf, "\"%s\": [", key);
+    for (unsigned layer = 0; r == 0 && layer < LAYER_COUNT; layer++)
+        r = add_layer(buf, layer, &isolation->layers[layer]);
+    return r < 0 ? r : buf_add_text(buf, "]");
+}
+
 int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t floor) {
     struct utsname kernel;
     const char *comma = "";
@@ -167,8 +181,6 @@ int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t 
             comma = ", ";
         }
     if (r == 0)
-        r = buf_add_text(buf, "], \"layers\": [");
-    for (unsigned layer = 0; r == 0 && layer < LAYER_COUNT; layer++)
-        r = add_layer(buf, layer, &isolation->layers[layer]);
-    return r < 0 ? r : buf_add_text(buf, "]");
+        r = buf_add_text(buf, "], ");
+    return r < 0 ? r : layer_add_list(buf, "layers", isolation);
 }

@@ -68,6 +68,9 @@ void layer_active(struct isolation *isolation, enum layer layer, const char *det
 void layer_unused(struct isolation *isolation, enum layer layer, const char *detail);
 void layer_refused(struct isolation *isolation, enum layer layer, const char *call, int error);
 
+/* The same from a failure's text, `call: reason`. */
+void layer_refused_because(struct isolation *isolation, enum layer layer, const struct failure *failure);
+
 /* The first word of the floor that is not met, by the layer itself or by one of those that provide it; LAYER_WORDS
  * where all are. */
 unsigned layer_missing(const struct isolation *isolation, uint32_t floor);
@@ -81,5 +84,8 @@ const char *layer_tier(const struct isolation *isolation);
 /* Appends `"tier": …, "kernel": …, "required": […], "layers": […]`, the members of a JSON object, for GET /isolation
  * and doctor --json. As buf_add(). */
 int layer_add_json(struct buf *buf, const struct isolation *isolation, uint32_t floor);
+
+/* Appends `"KEY": [{…}, …]`, an object for each layer. As buf_add(). */
+int layer_add_list(struct buf *buf, const char *key, const struct isolation *isolation);
 
 #endif

@@ -153,7 +153,7 @@ pid_t children_start_server(const struct programs *programs, const struct config
         bool root = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
         uid_t uid = root ? (uid_t)config->uid_base : geteuid();
         if (credentials_drop_groups(&failure) < 0 ||
-            credentials_enter(uid, root ? (gid_t)config->uid_base : getegid(), &failure) < 0)
+            credentials_enter_with_chroot(uid, root ? (gid_t)config->uid_base : getegid(), &failure) < 0)
             give_up(&failure);
         die_with(manager); /* behind the change of user, which resets it */
         execute(program, arguments, server_environment);

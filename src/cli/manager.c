@@ -13,6 +13,8 @@
 #include "cli/children.h"
 #include "cli/grants.h"
 #include "cli/listener.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/credentials.h"
 #include "sandbox/scratch.h"
 #include "wire/message.h"
 
@@ -24,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -247,6 +250,8 @@ static void child_ended(struct manager *manager, struct child *child, const char
     else if (!expected && manager->served)
         log_warning("the %s ended with status %d", name, WEXITSTATUS(status));
     bool was_ready = child->ready || child == &manager->server;
+    if (child != &manager->server)
+        cgroup_sweep(); /* its folders are swept by the next one */
     forget(child);
     if (expected || manager->done)
         return;
@@ -330,6 +335,12 @@ static void wait_and_hear(struct manager *manager) {
         take_signals(manager);
 }
 
+/* What zygotes that were killed have left behind. */
+static void sweep(void) {
+    scratch_sweep();
+    cgroup_sweep();
+}
+
 static void run(struct manager *manager) {
     while (!manager->done) {
         start_missing(manager);
@@ -344,7 +355,7 @@ static void run(struct manager *manager) {
     kill_all(manager);
     while (waitpid(-1, NULL, 0) > 0)
         continue;
-    scratch_sweep();
+    sweep();
 }
 
 static int prepare(struct manager *manager, struct failure *ret_failure) {
@@ -352,10 +363,15 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     int r = programs_open(&manager->programs, ret_failure);
     if (r < 0)
         return r;
+    cgroup_sweep();
     manager->listen_fd = listener_open(manager->config->host, manager->config->port, manager->url,
                                        sizeof manager->url, ret_failure);
     if (manager->listen_fd < 0)
         return manager->listen_fd;
+    /* From here on it starts the others and ends them; nobody may look into it either. */
+    if ((r = credentials_keep_for_workers(ret_failure)) < 0)
+        return r;
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

@@ -125,7 +125,7 @@ static int try_sandbox(const struct escape *escape, const struct targets *target
     char byte;
     if (pipe2(go, O_CLOEXEC) < 0)
         return NOT_APPLIED;
-    pid_t worker = sandbox_clone(sandbox);
+    pid_t worker = sandbox_clone(sandbox, SELFTEST_SLOT, &failure);
     if (worker == 0) {
         close(go[1]);
         if (read(go[0], &byte, 1) != 1 || sandbox_enter(sandbox, SELFTEST_SLOT, &failure) < 0)

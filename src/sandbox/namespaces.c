@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -167,20 +168,28 @@ void namespaces_share(int proc_fd, uint32_t off, struct isolation *isolation) {
 
 /* --- Workers --- */
 
-pid_t namespaces_clone(int flags) {
+pid_t namespaces_clone(int flags, int cgroup_fd) {
+    struct clone_args args = {.flags = (__u64)flags, .exit_signal = SIGCHLD};
     uint64_t thread_id_at = 0;
-    long all = flags | SIGCHLD;
     /* glibc keeps the thread id in its thread block and trusts it for recursive locks. Its own fork()
      * has the kernel write the new id there; the address is where the kernel was told to clear it
      * (PR_GET_TID_ADDRESS, prctl(2), Linux 3.5, needs CONFIG_CHECKPOINT_RESTORE). Where it is not to
      * be had the id stays the zygote's, which no thread of this worker is likely to reach. */
-    if (prctl(PR_GET_TID_ADDRESS, &thread_id_at, 0, 0, 0) == 0 && thread_id_at != 0)
-        all |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-    /* Not clone3(), which Docker's profile and older gVisors do not have. */
+    if (prctl(PR_GET_TID_ADDRESS, &thread_id_at, 0, 0, 0) == 0 && thread_id_at != 0) {
+        args.flags |= (__u64)(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID);
+        args.child_tid = thread_id_at;
+    }
+    if (cgroup_fd >= 0) {
+        args.flags |= (__u64)CLONE_INTO_CGROUP;
+        args.cgroup = (__u64)cgroup_fd;
+        long pid = syscall(SYS_clone3, &args, sizeof args);
+        return pid < 0 ? -errno : (pid_t)pid;
+    }
+    /* Docker's profile and old gVisors have no clone3(). */
 #if defined(__x86_64__)
-    long pid = syscall(SYS_clone, all, 0L, 0L, thread_id_at, 0L);
+    long pid = syscall(SYS_clone, args.flags | SIGCHLD, 0L, 0L, thread_id_at, 0L);
 #else
-    long pid = syscall(SYS_clone, all, 0L, 0L, 0L, thread_id_at);
+    long pid = syscall(SYS_clone, args.flags | SIGCHLD, 0L, 0L, 0L, thread_id_at);
 #endif
     return pid < 0 ? -errno : (pid_t)pid;
 }

@@ -27,10 +27,11 @@ int namespaces_own_mounts(struct failure *ret_failure);
  * for each what came of it. proc_fd is the zygote's /proc. */
 void namespaces_share(int proc_fd, uint32_t off, struct isolation *isolation);
 
-/* Zygote: forks a worker into the namespaces of `flags` (CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNS). Returns as
+/* Zygote: forks a worker into the namespaces of `flags` (CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNS), and where
+ * cgroup_fd is set into that control group (CLONE_INTO_CGROUP, Linux 5.7). Returns as
  * fork(2) does: 0 in the worker, its pid in the zygote, a negative errno. One thread must be running, and what
  * pthread_atfork(3) would do is the caller's, since this goes past glibc. */
-pid_t namespaces_clone(int flags);
+pid_t namespaces_clone(int flags, int cgroup_fd);
 
 /* Zygote: makes the inner POLICY_UID of the worker the outer uid.
  * user_namespaces(7): a map can be written once, and by a process with CAP_SETUID outside. */

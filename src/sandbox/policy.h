@@ -22,6 +22,8 @@ struct policy {
     uint64_t scratch_files;
     uint64_t open_files;
     uint64_t threads;
+    /* Of all that its control group counts, see cgroup.h: beyond what the keeper allows. 0 for no limit. */
+    uint64_t memory_bytes;
     uint64_t uid_base; /* the worker in slot n has the outer uid uid_base + 1 + n */
     uint32_t off;      /* layers that are not to be used, as in layer_bit(); 0 but in a test build */
 };

@@ -44,16 +44,13 @@ static int make_worker(struct sandbox *sandbox, struct trial *trial) {
     int status = 0;
     if (pipe2(go, O_CLOEXEC) < 0)
         return failure_set(&trial->failure, errno, "worker", "pipe(): %s", strerror(errno));
-    pid_t worker = sandbox_clone(sandbox);
+    pid_t worker = sandbox_clone(sandbox, TRIAL_SLOT, &trial->failure);
     if (worker == 0) {
         close(go[1]);
         be_worker(sandbox, trial, go[0]);
     }
     close(go[0]);
-    int r = worker < 0 ? failure_set(&trial->failure, (int)-worker,
-                                     (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? "user-namespace" : "pid-namespace",
-                                     "clone(): %s", strerror((int)-worker))
-                       : sandbox_admit(sandbox, worker, TRIAL_SLOT, &trial->failure);
+    int r = worker < 0 ? worker : sandbox_admit(sandbox, worker, TRIAL_SLOT, &trial->failure);
     trial->result = r < 0 ? r : failure_set(&trial->failure, EIO, "worker", "it died in its layers");
     if (r == 0 && write(go[1], "", 1) != 1)
         r = -EPIPE;
@@ -136,10 +133,7 @@ static void note_failure(struct isolation *isolation, const struct plan *plan, c
                      (layer == LAYER_CHROOT && plan->chroot && strcmp(failure->stage, "scratch") == 0);
         if (!is_it || state->status == LAYER_ACTIVE || state->error != 0)
             continue;
-        size_t length = strcspn(failure->text, ":");
-        layer_refused(isolation, (enum layer)layer, "", failure->error);
-        snprintf(state->call, sizeof state->call, "%.*s", (int)length, failure->text);
-        snprintf(state->detail, sizeof state->detail, "%.*s", (int)sizeof state->detail - 1, failure->text);
+        layer_refused_because(isolation, (enum layer)layer, failure);
     }
 }
 

@@ -12,6 +12,10 @@
  * limited only where the worker is a user of its own. */
 int rlimits_enter(const struct policy *policy, bool own_user, struct failure *ret_failure);
 
+/* A job gets so many times its memory in address space: numpy.zeros() and threads reserve much that they never touch;
+ * what is touched is what the keeper watches. */
+enum { RLIMITS_ADDRESS_FACTOR = 2 };
+
 struct job_rlimits {
     uint64_t cpu_seconds;   /* of the process's whole life */
     uint64_t address_bytes; /* of the whole address space */

@@ -97,12 +97,30 @@ static void note_layers(struct sandbox *sandbox) {
     }
 }
 
+/* While the host's folders can be seen; where no group can be made the other layers have to do. */
+static void prepare_cgroups(struct sandbox *sandbox) {
+    const struct cgroup_limits limits = {.memory_bytes = sandbox->policy.memory_bytes, .pids = sandbox->policy.threads};
+    struct failure failure = {0};
+    char text[64];
+    if (!policy_uses(&sandbox->policy, LAYER_CGROUP)) {
+        layer_unused(&sandbox->isolation, LAYER_CGROUP, "switched off");
+        return;
+    }
+    if (cgroup_prepare(&sandbox->cgroup, &limits, &failure) < 0) {
+        layer_refused_because(&sandbox->isolation, LAYER_CGROUP, &failure);
+        return;
+    }
+    snprintf(text, sizeof text, "version %d, one per worker: %s", (int)sandbox->cgroup.version, sandbox->cgroup.controllers);
+    layer_active(&sandbox->isolation, LAYER_CGROUP, text);
+}
+
 static int prepare(struct sandbox *sandbox, struct failure *ret_failure) {
     const struct plan *plan = &sandbox->plan;
     int r;
     sandbox->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (sandbox->proc_fd < 0)
         return failure_set(ret_failure, errno, "identity", "open(/proc): %s", strerror(errno));
+    prepare_cgroups(sandbox);
     sandbox->has_slots = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
     if (plan->own_user && (r = namespaces_own_user(&sandbox->policy, &sandbox->has_slots, ret_failure)) < 0)
         return r;
@@ -125,6 +143,7 @@ static int prepare(struct sandbox *sandbox, struct failure *ret_failure) {
 int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
                     struct failure *ret_failure) {
     *ret_sandbox = (struct sandbox){.policy = *policy, .plan = *plan, .proc_fd = -1, .scratch.fd = -1};
+    ret_sandbox->cgroup = (struct cgroup){.parents = {-1, -1, -1}, .folders = {-1, -1, -1}};
     int r = prepare(ret_sandbox, ret_failure);
     if (r < 0)
         sandbox_done(ret_sandbox);
@@ -132,13 +151,30 @@ int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, co
 }
 
 void sandbox_done(struct sandbox *sandbox) {
+    cgroup_done(&sandbox->cgroup);
     seccomp_done(&sandbox->filter);
     scratch_done(&sandbox->scratch);
     sandbox->proc_fd = fd_close(sandbox->proc_fd);
 }
 
-pid_t sandbox_clone(const struct sandbox *sandbox) {
-    return namespaces_clone(sandbox->plan.clone_flags);
+/* The layer to blame where a clone is refused. */
+static const char *layer_of_clone(int flags) {
+    return layer_name((flags & CLONE_NEWUSER) != 0 ? LAYER_USER : (flags & CLONE_NEWPID) != 0 ? LAYER_PID : LAYER_MOUNT);
+}
+
+pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
+    int flags = sandbox->plan.clone_flags;
+    cleanup_fd int group = -1;
+    int r = cgroup_admit(&sandbox->cgroup, slot, &group, ret_failure);
+    if (r < 0)
+        return r;
+    pid_t pid = namespaces_clone(flags, group);
+    if (pid < 0)
+        return failure_set(ret_failure, (int)-pid, layer_of_clone(flags), "clone(): %s", strerror((int)-pid));
+    /* At once, since the folders are among the descriptors that it is about to close. */
+    if (pid == 0)
+        sandbox->cgroup_entered = cgroup_enter(&sandbox->cgroup, slot, &sandbox->cgroup_failure);
+    return pid;
 }
 
 /* Who the worker is as the zygote sees it. */
@@ -163,8 +199,8 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
     return 0;
 }
 
-bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot) {
-    return scratch_is_too_large(&sandbox->scratch, slot, &sandbox->policy);
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t *ret_bytes) {
+    return scratch_is_too_large(&sandbox->scratch, slot, &sandbox->policy, ret_bytes);
 }
 
 void sandbox_release(const struct sandbox *sandbox, unsigned slot) {
@@ -225,6 +261,10 @@ static int enter_identity(const struct sandbox *sandbox, unsigned slot, struct f
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
     struct view view;
     int r;
+    if (sandbox->cgroup_entered < 0) {
+        *ret_failure = sandbox->cgroup_failure;
+        return sandbox->cgroup_entered;
+    }
     /* Mounting needs the capabilities that enter_identity() drops. */
     if ((r = enter_scratch(sandbox, slot, &view, ret_failure)) < 0)
         return r;

@@ -9,6 +9,7 @@
 
 #include "base/failure.h"
 #include "base/layer.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/policy.h"
 #include "sandbox/scratch.h"
 #include "sandbox/seccomp.h"
@@ -32,6 +33,9 @@ struct sandbox {
     struct isolation isolation; /* what the plan comes to, once a worker is ready */
     struct seccomp_program filter;
     struct scratch scratch;
+    struct cgroup cgroup;          /* without a version where none can be made */
+    int cgroup_entered;            /* worker: what became of it, 0 or a negative errno with … */
+    struct failure cgroup_failure; /* … its words */
     bool has_slots; /* each worker has an outer user id of its own */
     int proc_fd;    /* the host's /proc, opened before it goes out of sight; never a worker's */
 };
@@ -41,8 +45,9 @@ int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, co
                     struct failure *ret_failure);
 void sandbox_done(struct sandbox *sandbox);
 
-/* Zygote: as fork(2), see namespaces_clone(). */
-pid_t sandbox_clone(const struct sandbox *sandbox);
+/* Zygote: as fork(2), see namespaces_clone(); into the control group of its slot where there are any. A
+ * negative errno comes with words. */
+pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
 /* Zygote: gives the worker the identity and the folder of its slot and makes it the first to die of memory. */
 int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure);
@@ -50,9 +55,9 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
 /* Worker, after it was admitted: goes through every layer. Descriptors are the caller's to close. */
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
-/* Zygote: whether the worker of this slot keeps more files than it may. Where it has a tmpfs of its own the kernel
- * sees to that. */
-bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot);
+/* Zygote: whether the worker of this slot keeps more files than it may, and how many bytes that are. Where it has a
+ * tmpfs of its own the kernel sees to that. */
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t *ret_bytes);
 
 /* Zygote: the worker of this slot is dead. */
 void sandbox_release(const struct sandbox *sandbox, unsigned slot);

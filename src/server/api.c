@@ -41,7 +41,7 @@ static int route_isolation(const struct api *api, const char *method, struct res
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse_method(allow, "Method not allowed, use GET.", ret_response);
     layer_parse(api->config->require, &floor, NULL);
-    int r = response_isolation(ret_response, &api->isolation, floor);
+    int r = response_isolation(ret_response, &api->isolation, &api->own, floor);
     return r < 0 ? r : 1;
 }
 

@@ -11,6 +11,7 @@ struct api {
     const struct config *config;
     struct runs *runs;
     struct isolation isolation; /* of the workers, as the manager has said */
+    struct isolation own;       /* of this server */
 };
 
 /* By the request line alone. 0: read the body and call api_execute(); 1: the response is made; or

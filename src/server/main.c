@@ -1,12 +1,15 @@
 /* The server program: python-executor-server [options].
  *
- * Started by the manager under its own user id, without capabilities, and with no other descriptors
- * than its control channel and the listening socket. Speaks HTTP with clients and messages with zygotes.
+ * Started by the manager under its own user id, without capabilities but the one that leaving the file
+ * system takes, and with no other descriptors than its control channel and the listening socket. Confines
+ * itself, then speaks HTTP with clients and messages with zygotes.
  */
 #include "base/config.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "server/confine.h"
 #include "server/http.h"
+#include "server/request.h"
 #include "server/run.h"
 #include "wire/inherit.h"
 #include "wire/message.h"
@@ -15,9 +18,10 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -87,6 +91,33 @@ static int start(struct server *server) {
     return 0;
 }
 
+static void log_layers(const struct isolation *layers) {
+    char words[256] = "";
+    size_t length = 0;
+    for (unsigned i = 0; i < LAYER_COUNT; i++) {
+        const struct layer_state *layer = &layers->layers[i];
+        if (layer->status == LAYER_ACTIVE)
+            length += (size_t)snprintf(words + length, sizeof words - length, "%s%s", length > 0 ? ", " : "", layer_name(i));
+        if (*layer->detail != '\0')
+            log_debug("%s: %s", layer_name(i), layer->detail);
+    }
+    log_info("confined: %s", words);
+}
+
+/* Before anything is open that a client can reach, and 0 or the manager is told. What libraries do at their
+ * first use, with files that will be out of reach, is done here. */
+static int confine(struct isolation *ret_layers) {
+    struct message message = {.kind = MESSAGE_FAILED};
+    request_prepare();
+    tzset(); /* /etc/localtime: libmicrohttpd writes dates */
+    int r = confine_server(ret_layers, &message.failure);
+    if (r < 0)
+        message_send(INHERIT_CONTROL, &message, NULL, 0);
+    else
+        log_layers(ret_layers);
+    return r;
+}
+
 int main(int argc, char **argv) {
     static struct server server;
     struct failure failure;
@@ -100,9 +131,11 @@ int main(int argc, char **argv) {
     /* Large bodies go back to the kernel when they are freed. By default malloc raises this bound to the largest
      * it has seen (mallopt(3)), and memory then depends on what clients once sent. */
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    /* exec has set it again: clients' scripts are in this memory, and no one may read it. */
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    struct isolation layers;
+    if (confine(&layers) < 0)
+        return EXIT_FAILURE;
     int r = start(&server);
+    server.http.api.own = layers;
     if (r < 0) {
         log_error("cannot start: %s", strerror(-r));
         return EXIT_FAILURE;

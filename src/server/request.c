@@ -21,6 +21,10 @@ struct fields {
 
 /* The string or literal that a span holds; NULL where jansson refuses it: half a surrogate pair has no
  * UTF-8, and Python could not compile it. */
+void request_prepare(void) {
+    json_object_seed(0);
+}
+
 static json_t *decode(struct json_span span) {
     return json_loadb(span.data, span.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 }

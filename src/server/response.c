@@ -32,13 +32,18 @@ int response_error(struct response *ret_response, unsigned status, const char *t
     return finish(ret_response, &body, r);
 }
 
-int response_isolation(struct response *ret_response, const struct isolation *isolation, uint32_t floor) {
+int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,
+                       uint32_t floor) {
     struct buf body;
     buf_init(&body, BODY_MAX);
     *ret_response = (struct response){.status = 200};
     int r = buf_add_text(&body, "{");
     if (r == 0)
-        r = layer_add_json(&body, isolation, floor);
+        r = layer_add_json(&body, workers, floor);
+    if (r == 0)
+        r = buf_add_text(&body, ", ");
+    if (r == 0)
+        r = layer_add_list(&body, "server", server);
     if (r == 0)
         r = buf_add_text(&body, "}");
     return finish(ret_response, &body, r);

@@ -20,8 +20,9 @@ struct response {
 /* {"error": text}. 0 or -ENOMEM. */
 int response_error(struct response *ret_response, unsigned status, const char *text);
 
-/* What confines the workers. 0 or -ENOMEM. */
-int response_isolation(struct response *ret_response, const struct isolation *isolation, uint32_t floor);
+/* What confines the workers, and this server. 0 or -ENOMEM. */
+int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,
+                       uint32_t floor);
 
 /* The answer to a run. 0 or -ENOMEM. */
 int response_from_job(struct response *ret_response, const struct job *job);

@@ -8,6 +8,7 @@
  *   manager          server         MESSAGE_LAYER      what became of a layer      -
  *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
  *   manager          server         MESSAGE_DRAIN      take no more, finish        -
+ *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
  *   server           zygote         MESSAGE_RUN        run a job                   channel, stdout, stderr
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
  *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it -

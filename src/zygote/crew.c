@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "sandbox/rlimits.h"
 #include "zygote/python.h"
 #include "zygote/worker.h"
 
@@ -13,16 +14,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { STARTING_MAX = 2, MEMBER_NICE_RUNNING = 5, QUIET_US = 2000 };
 
+/* Linux shows every page that was only read as one and the same page of zeros. gVisor takes memory for each, and what
+ * numpy.zeros() is innocent of elsewhere counts there: then the limit is where the address space ends as well. */
+static uint64_t find_resident_factor(const struct crew *crew) {
+    enum { PROBE = 8 << 20 };
+    const struct member self = {.pid = getpid()};
+    struct member_usage before = {0};
+    struct member_usage after = {0};
+    char *memory = mmap(NULL, PROBE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return 1;
+    crew_measure(crew, &self, &before);
+    for (size_t i = 0; i < PROBE; i += 4096)
+        *(volatile char *)(memory + i);
+    crew_measure(crew, &self, &after);
+    munmap(memory, PROBE);
+    return after.resident_bytes > before.resident_bytes + PROBE / 2 ? RLIMITS_ADDRESS_FACTOR : 1;
+}
+
 void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle) {
     *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .wanted_idle = wanted_idle};
     for (size_t i = 0; i < CREW_MAX; i++)
         crew->members[i].control = -1;
+    crew->resident_factor = find_resident_factor(crew);
 }
 
 void crew_done(struct crew *crew) {
@@ -82,9 +103,9 @@ static void kill_member(const struct member *member) {
     kill(member->pid, SIGKILL);
 }
 
-static pid_t fork_worker(struct crew *crew, unsigned slot, int control, bool hurry) {
+static pid_t fork_worker(struct crew *crew, unsigned slot, int control, bool hurry, struct failure *ret_failure) {
     python_before_fork();
-    pid_t pid = sandbox_clone(crew->sandbox);
+    pid_t pid = sandbox_clone(crew->sandbox, slot, ret_failure);
     if (pid != 0) {
         python_after_fork_parent();
         return pid;
@@ -147,9 +168,9 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
         return failure_set(ret_failure, errno, "worker", "fcntl(): %s", strerror(errno));
     /* When few are left, two that are half warm are worth more than one that is warm. */
     bool hurry = waiting > 0 || crew->idle <= crew->wanted_idle / 4;
-    pid_t pid = fork_worker(crew, slot_of(crew, member), theirs, hurry);
+    pid_t pid = fork_worker(crew, slot_of(crew, member), theirs, hurry, ret_failure);
     if (pid < 0)
-        return failure_set(ret_failure, (int)-pid, "worker", "clone(): %s", strerror((int)-pid));
+        return pid;
     *member = (struct member){.pid = pid, .control = fd_steal(&ours)};
     set_state(crew, member, MEMBER_STARTING);
     r = admit(crew, member, ret_failure);
@@ -163,23 +184,27 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
 int crew_measure(const struct crew *crew, const struct member *member, struct member_usage *ret_usage) {
     char path[32];
     char text[512];
-    unsigned long long threads, address, pages;
+    unsigned long long system, threads, address, pages;
     snprintf(path, sizeof path, "%d/stat", (int)member->pid);
     if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0)
         return -EIO;
     /* The second field is a name of the script's choosing, in brackets. proc(5): the third is behind the last one;
-     * 20 num_threads, 23 vsize in bytes, 24 rss in pages. */
+     * 15 stime in ticks, 20 num_threads, 23 vsize in bytes, 24 rss in pages. */
     const char *rest = strrchr(text, ')');
-    if (rest == NULL || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %llu %*d %*u %llu %llu",
-                               &threads, &address, &pages) != 3)
+    if (rest == NULL || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %llu %*d %*d %*d %*d %llu %*d %*u %llu %llu",
+                               &system, &threads, &address, &pages) != 4)
         return -EIO;
     *ret_usage = (struct member_usage){
-        .address_bytes = address, .resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE), .threads = threads};
+        .address_bytes = address,
+        .resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE),
+        .threads = threads,
+        .system_us = system * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK),
+    };
     return 0;
 }
 
-bool crew_is_full(const struct crew *crew, const struct member *member) {
-    return sandbox_is_full(crew->sandbox, slot_of(crew, member));
+bool crew_is_full(const struct crew *crew, const struct member *member, uint64_t *ret_bytes) {
+    return sandbox_is_full(crew->sandbox, slot_of(crew, member), ret_bytes);
 }
 
 int crew_hear(struct crew *crew, struct member *member, struct failure *ret_failure) {
@@ -219,6 +244,8 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
     uint64_t used_us = member->baseline.user_us + member->baseline.system_us;
     int r = message_send(member->control, &message, fds, MESSAGE_MAX_FDS);
     member->control = fd_close(member->control);
+    if (crew->running == 0)
+        crew->disk_before = scratch_used(&crew->sandbox->scratch);
     set_state(crew, member, MEMBER_RUNNING);
     if (r < 0) {
         kill_member(member);

@@ -5,6 +5,7 @@
  * system, and serves.
  */
 #include "base/config.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "sandbox/probe.h"
 #include "sandbox/sandbox.h"
@@ -15,12 +16,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { MEMORY_SPARE_MB = 64 };
 
 /* Where the system keeps what imports need besides sys.path; those that do not exist are left out. */
 static const char *const system_folders[] = {
@@ -105,9 +109,22 @@ static void settle_heap(void) {
     free(block);
 }
 
-/* What a worker may read, once Python has said where it is. */
-static int name_folders(struct policy *policy, struct failure *ret_failure) {
+/* What a worker may be charged with in the worst case that is innocent: it has its memory, has copied all
+ * that it shares with us, and has filled its /tmp. Then some for the kernel's own, and for what it gets in
+ * the time that the keeper, which shall be the first to see it, needs to look. */
+static uint64_t worker_memory(const struct config *config) {
+    char text[128];
+    unsigned long long pages = 0;
+    if (fd_read_file(AT_FDCWD, "/proc/self/statm", text, sizeof text) > 0)
+        sscanf(text, "%*u %llu", &pages);
+    uint64_t ours = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return ours + ((config->memory_mb + config->scratch_mb + MEMORY_SPARE_MB) << 20);
+}
+
+/* What Python has to say to it: where it is, and how large. */
+static int complete_policy(const struct config *config, struct policy *policy, struct failure *ret_failure) {
     enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
+    policy->memory_bytes = worker_memory(config);
     int count = python_folders(policy->read_only, POLICY_MAX_PATHS - SYSTEM - 1);
     if (count <= 0)
         return failure_set(ret_failure, EIO, "Python", "sys.path names no folder");
@@ -147,7 +164,7 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     policy_init(&policy, &config);
     if (probe(&config, &policy, &found, &failure) < 0 || start_python(&config, &failure) < 0 ||
-        name_folders(&policy, &failure) < 0 || sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
+        complete_policy(&config, &policy, &failure) < 0 || sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);
     probe_explain(&found, &sandbox.isolation);
     settle_heap();

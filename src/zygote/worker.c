@@ -80,9 +80,7 @@ static void set_limits(const struct policy *policy, const struct job_order *orde
     uint64_t used_us = baseline->user_us + baseline->system_us;
     struct job_rlimits limits = {
         .cpu_seconds = (used_us + order->cpu_ms * 1000 + 999999) / 1000000,
-        /* Twice: address space is not memory. numpy.zeros() and threads reserve much that they never
-         * touch; what is touched is what the keeper watches. */
-        .address_bytes = baseline->address_bytes + 2 * order->memory_bytes,
+        .address_bytes = baseline->address_bytes + RLIMITS_ADDRESS_FACTOR * order->memory_bytes,
         .file_bytes = order->file_bytes,
     };
     if (policy_uses(policy, LAYER_RLIMITS) && rlimits_job(&limits) < 0)

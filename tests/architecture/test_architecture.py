@@ -18,6 +18,8 @@ ONLY_IN = {
     "jansson.h": "server/request.c",
 }
 
+SERVER_MAY_INCLUDE = {f"sandbox/{name}.h" for name in ("credentials", "landlock", "seccomp", "seccomp_table")}
+
 
 def text_of(path):
     with open(path, encoding="utf-8") as file:
@@ -131,6 +133,17 @@ def test_calls_keep_to_the_edges():
             # Sanitizers define some of their own in every library.
             shared = {name for name in wanted & defined[other] if not re.match(r"_*(asan|ubsan|odr)", name)}
             assert not shared, f"{layer} calls {other}, which no edge allows: {sorted(shared)}"
+
+
+def test_the_server_has_of_the_sandbox_only_what_confines_itself():
+    """What reads hostile bytes holds neither Python nor what makes workers."""
+    program = os.path.join(BUILD, "python-executor-server")
+    linked = symbols(program, "-g", "--defined-only")
+    assert {"confine_server", "confine_rules", "seccomp_enter", "landlock_enter"} <= linked
+    assert not linked & symbols(os.path.join(BUILD, "src", "libzygote.a"), "-g", "--defined-only")
+    assert not linked & {"seccomp_rules", "seccomp_rule_count", "sandbox_prepare", "sandbox_enter"}
+    for header in {include for path in FILES if layer_of(path) == "server" for include in includes(path)}:
+        assert not header.startswith("sandbox/") or header in SERVER_MAY_INCLUDE, header
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.endswith(".h")], ids=name_of)

@@ -26,6 +26,7 @@ static const struct policy policy = {
     .open_files = SCENE_OPEN_FILES,
     .threads = SCENE_THREADS,
     .uid_base = SCENE_UID_BASE,
+    .memory_bytes = 256u << 20,
 };
 
 /* What root with all capabilities gets. */
@@ -92,7 +93,7 @@ static pid_t make_worker(struct sandbox *sandbox, struct worker_view *view, cons
     char byte;
     if (pipe2(go, O_CLOEXEC) < 0 || pipe2(done, O_CLOEXEC) < 0)
         return -errno;
-    pid_t pid = sandbox_clone(sandbox);
+    pid_t pid = sandbox_clone(sandbox, slot != NULL ? *slot : 0, &view->failure);
     if (pid == 0)
         be_worker(sandbox, view, go[0], done[1]);
     fd_close(go[0]);
@@ -208,6 +209,7 @@ const struct scene *scene_play(void) {
     see_orphans(scene);
     play(scene, be_unprivileged);
     play(scene, be_misled);
+    cgroup_sweep(); /* what the zygotes could not remove before their workers were gone */
     gethostname(scene->host.name_after, sizeof scene->host.name_after);
     fd_read_file(proc_fd, "self/mountinfo", scene->host.mounts_after, sizeof scene->host.mounts_after);
     return scene;

@@ -136,6 +136,23 @@ static void enter_as_root(void) {
     CHECK(strcmp(failure.stage, "identity") == 0 && strstr(failure.text, "staying root") != NULL);
 }
 
+/* What a manager keeps, and can hand down over an exec. */
+static void keep_for_workers(void) {
+    struct failure failure = {0};
+    CHECK(credentials_keep_for_workers(&failure) == 0);
+    CHECK(credentials_have(CAP_SYS_ADMIN) && credentials_have(CAP_SETUID) && credentials_have(CAP_KILL));
+    CHECK(!credentials_have(CAP_NET_ADMIN) && !credentials_have(CAP_SYS_PTRACE) && !credentials_have(CAP_SYS_MODULE) &&
+          !credentials_have(CAP_BPF));
+    CHECK(prctl(PR_CAPBSET_READ, CAP_SYS_MODULE, 0, 0, 0) == 0 && prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) == 1);
+    CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+}
+
+static void test_what_a_manager_keeps(void **state) {
+    (void)state;
+    need_root("gives up capabilities");
+    in_child(keep_for_workers);
+}
+
 static void test_who_one_may_stay(void **state) {
     (void)state;
     need_root("changes its user and groups");
@@ -158,6 +175,7 @@ int main(void) {
         cmocka_unit_test(test_it_is_not_dumpable),
         cmocka_unit_test(test_it_fails_closed_without_privileges),
         cmocka_unit_test(test_who_one_may_stay),
+        cmocka_unit_test(test_what_a_manager_keeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
