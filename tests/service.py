@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -132,15 +133,36 @@ def wait_until(condition, seconds=10, step=0.02):
         time.sleep(step)
 
 
+def is_readable_by_all(path):
+    """Whether an ordinary user gets to a file."""
+    while path != "/":
+        if not os.stat(path).st_mode & (0o004 if os.path.isfile(path) else 0o001):
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+needs_poverty = pytest.mark.skipif(
+    os.geteuid() != 0 or not is_readable_by_all(os.path.abspath(PROGRAM)) or not os.path.exists("/proc/sys/user/max_user_namespaces"),
+    reason="needs root, a build folder that others may read, and the sysctl user.max_user_namespaces",
+)
+
+
+def poorly(uid, *arguments):
+    """A command that runs the given one as an ordinary user on a platform that grants no namespaces."""
+    return [sys.executable, os.path.join(ROOT, "tests", "launch_poorly.py"), str(uid), *map(str, arguments)]
+
+
 # --- The service ------------------------------------------------------------------------------------
 
 
 class Service:
-    """A running instance with the given options."""
+    """A running instance with the given options. `poor`: as an ordinary user, whose id is uid_base, on a platform
+    that grants no namespaces."""
 
     count = 0
 
-    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM):
+    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False):
         Service.count += 1
         self.uid_base = uid_base or 100_000_000 + os.getpid() % 20_000 * 100_000 + Service.count % 100 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
@@ -148,6 +170,8 @@ class Service:
         self.log_path = os.path.join(self.folder.name, "stderr")
         self.tag = f"--uid-base={self.uid_base}"
         arguments = [program, f"--port={port}", self.tag, *map(str, options)]
+        if poor:
+            arguments = poorly(self.uid_base, *arguments)
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 arguments, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=out, stderr=log,

@@ -177,6 +177,10 @@ static int put_child_in(struct cgroup *cgroup, struct failure *ret_failure) {
     return r != 0 ? failure_set(ret_failure, r, layer, "a child cannot enter its group: %s", strerror(r)) : 0;
 }
 
+bool cgroup_shares_cpu(const struct cgroup *cgroup) {
+    return strstr(cgroup->controllers, controller_names[CPU]) != NULL;
+}
+
 /* --- The end --- */
 
 void cgroup_done(struct cgroup *cgroup) {

@@ -16,6 +16,7 @@
 
 #include "base/failure.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ int cgroup_admit(struct cgroup *cgroup, unsigned slot, int *ret_fd, struct failu
 
 /* Worker, first of all, while it has the zygote's descriptors and ids: into the group of its slot. */
 int cgroup_enter(const struct cgroup *cgroup, unsigned slot, struct failure *ret_failure);
+
+/* Whether a worker gets no more CPU for having more threads. */
+bool cgroup_shares_cpu(const struct cgroup *cgroup);
 
 /* Zygote, when its workers are gone: removes what it made. */
 void cgroup_done(struct cgroup *cgroup);

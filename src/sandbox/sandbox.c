@@ -200,8 +200,8 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
     return 0;
 }
 
-bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot) {
-    return scratch_is_too_large(&sandbox->scratch, slot, &sandbox->policy);
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t *ret_bytes) {
+    return scratch_is_too_large(&sandbox->scratch, slot, &sandbox->policy, ret_bytes);
 }
 
 void sandbox_release(const struct sandbox *sandbox, unsigned slot) {

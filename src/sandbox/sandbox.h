@@ -55,9 +55,9 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
 /* Worker, after it was admitted: goes through every layer. Descriptors are the caller's to close. */
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
-/* Zygote: whether the worker of this slot keeps more files than it may. Where it has a tmpfs of its own the kernel
- * sees to that. */
-bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot);
+/* Zygote: whether the worker of this slot keeps more files than it may, and how many bytes that are. Where it has a
+ * tmpfs of its own the kernel sees to that. */
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t *ret_bytes);
 
 /* Zygote: the worker of this slot is dead. */
 void sandbox_release(const struct sandbox *sandbox, unsigned slot);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Where a folder may be made: in memory if possible, and writable in a container whose root is not. The last one is
@@ -84,12 +85,20 @@ int scratch_enter(const struct scratch *scratch, unsigned slot, char ret_path[VI
                : 0;
 }
 
-bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy) {
+bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy, uint64_t *ret_bytes) {
     char name[16];
-    uint64_t bytes, files;
+    uint64_t files;
+    *ret_bytes = 0;
     return scratch->fd >= 0 &&
-           folder_measure(scratch->fd, name_of(slot, name), policy->scratch_files, &bytes, &files) == 0 &&
-           (bytes > policy->scratch_bytes || files > policy->scratch_files);
+           folder_measure(scratch->fd, name_of(slot, name), policy->scratch_files, ret_bytes, &files) == 0 &&
+           (*ret_bytes > policy->scratch_bytes || files > policy->scratch_files);
+}
+
+uint64_t scratch_used(const struct scratch *scratch) {
+    struct statvfs status;
+    if (scratch->fd < 0 || fstatvfs(scratch->fd, &status) < 0)
+        return 0;
+    return (uint64_t)(status.f_blocks - status.f_bfree) * status.f_frsize;
 }
 
 void scratch_remove(const struct scratch *scratch, unsigned slot) {

@@ -37,9 +37,12 @@ int scratch_make(const struct scratch *scratch, unsigned slot, uid_t uid, gid_t 
 /* Worker: makes its folder the working directory; ret_path is where it is. */
 int scratch_enter(const struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure);
 
-/* Zygote, while the worker runs: whether it keeps more than it may. A file that is open and has no name is not
- * seen; of these there can be as many as a process may open, each as large as RLIMIT_FSIZE. */
-bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy);
+/* Zygote, while the worker runs: whether it keeps more than it may, and how many bytes that are. A file that is open
+ * and has no name is not seen. */
+bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy, uint64_t *ret_bytes);
+
+/* Bytes in use on the file system that the folders are on, by whomever; 0 where there are none. */
+uint64_t scratch_used(const struct scratch *scratch);
 
 /* Zygote, when the worker is dead. */
 void scratch_remove(const struct scratch *scratch, unsigned slot);

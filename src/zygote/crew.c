@@ -184,23 +184,27 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
 int crew_measure(const struct crew *crew, const struct member *member, struct member_usage *ret_usage) {
     char path[32];
     char text[512];
-    unsigned long long threads, address, pages;
+    unsigned long long system, threads, address, pages;
     snprintf(path, sizeof path, "%d/stat", (int)member->pid);
     if (fd_read_file(crew->sandbox->proc_fd, path, text, sizeof text) <= 0)
         return -EIO;
     /* The second field is a name of the script's choosing, in brackets. proc(5): the third is behind the last one;
-     * 20 num_threads, 23 vsize in bytes, 24 rss in pages. */
+     * 15 stime in ticks, 20 num_threads, 23 vsize in bytes, 24 rss in pages. */
     const char *rest = strrchr(text, ')');
-    if (rest == NULL || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %llu %*d %*u %llu %llu",
-                               &threads, &address, &pages) != 3)
+    if (rest == NULL || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %llu %*d %*d %*d %*d %llu %*d %*u %llu %llu",
+                               &system, &threads, &address, &pages) != 4)
         return -EIO;
     *ret_usage = (struct member_usage){
-        .address_bytes = address, .resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE), .threads = threads};
+        .address_bytes = address,
+        .resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE),
+        .threads = threads,
+        .system_us = system * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK),
+    };
     return 0;
 }
 
-bool crew_is_full(const struct crew *crew, const struct member *member) {
-    return sandbox_is_full(crew->sandbox, slot_of(crew, member));
+bool crew_is_full(const struct crew *crew, const struct member *member, uint64_t *ret_bytes) {
+    return sandbox_is_full(crew->sandbox, slot_of(crew, member), ret_bytes);
 }
 
 int crew_hear(struct crew *crew, struct member *member, struct failure *ret_failure) {
@@ -240,6 +244,8 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
     uint64_t used_us = member->baseline.user_us + member->baseline.system_us;
     int r = message_send(member->control, &message, fds, MESSAGE_MAX_FDS);
     member->control = fd_close(member->control);
+    if (crew->running == 0)
+        crew->disk_before = scratch_used(&crew->sandbox->scratch);
     set_state(crew, member, MEMBER_RUNNING);
     if (r < 0) {
         kill_member(member);

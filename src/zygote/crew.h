@@ -42,6 +42,9 @@ struct crew {
     size_t starting;
     size_t idle;
     size_t running;
+    uint64_t disk_before; /* bytes in use where scripts keep files, before any of those that run began */
+    pid_t accused;        /* ended for files that nobody can see, and not reaped yet */
+    bool exonerated;      /* it has been reaped, and it is to be seen whether it was the one */
     uint64_t quiet_until_us; /* a job has just ended: its answer is on the way */
     unsigned failures; /* workers that died before they were ready, since the last that was */
 };
@@ -78,13 +81,14 @@ struct member_usage {
     uint64_t address_bytes;
     uint64_t resident_bytes;
     uint64_t threads;
+    uint64_t system_us; /* of its whole life */
 };
 
 /* What the member has now, as the kernel says. -EIO where it is ending. */
 int crew_measure(const struct crew *crew, const struct member *member, struct member_usage *ret_usage);
 
-/* Whether it keeps more files than it may. */
-bool crew_is_full(const struct crew *crew, const struct member *member);
+/* Whether it keeps more files than it may, and how many bytes that are. */
+bool crew_is_full(const struct crew *crew, const struct member *member, uint64_t *ret_bytes);
 
 /* Takes note that the process of this member is gone. */
 void crew_forget(struct crew *crew, struct member *member);

@@ -15,6 +15,9 @@ enum { SAMPLE_MS = 25 };
 /* More threads than that are a crowd, and get the least of the CPU. */
 enum { CROWD = 4, NICE_CROWDED = 19 };
 
+/* 8 GB in a second: nobody writes to files faster. */
+enum { BYTES_PER_US = 8000 };
+
 static void end(struct member *member, enum ending why) {
     if (member->killed_for == 0) {
         member->killed_for = why;
@@ -26,38 +29,72 @@ static uint64_t deadline_us(const struct member *member) {
     return member->started_us + member->order.wall_ms * 1000;
 }
 
-/* The kernel divides the CPU among threads: one that fills its worker with them would take the share of many. All
+/* Without control groups the kernel divides the CPU among threads: one that fills its worker with them would take the share of many. All
  * of a worker's threads are of its process group, which it cannot leave. */
 static void make_room_for_others(struct member *member) {
     member->crowded = true;
     setpriority(PRIO_PGRP, (id_t)member->pid, NICE_CROWDED);
 }
 
-static void look_at(const struct crew *crew, struct member *member) {
-    struct member_usage usage;
-    if (crew_measure(crew, member, &usage) < 0)
+static void look_at(const struct crew *crew, struct member *member, struct member_usage *ret_usage, uint64_t *visible) {
+    uint64_t bytes = 0;
+    if (crew_measure(crew, member, ret_usage) < 0)
         return;
-    if (usage.resident_bytes > member->baseline.resident_bytes + crew->resident_factor * member->order.memory_bytes)
+    if (ret_usage->resident_bytes > member->baseline.resident_bytes + crew->resident_factor * member->order.memory_bytes)
         end(member, ENDING_MEMORY);
-    else if (crew_is_full(crew, member))
+    else if (crew_is_full(crew, member, &bytes))
         end(member, ENDING_SCRATCH);
-    else if (usage.threads > CROWD && !member->crowded)
+    else if (ret_usage->threads > CROWD && !member->crowded && !cgroup_shares_cpu(&crew->sandbox->cgroup))
         make_room_for_others(member);
+    *visible += bytes;
+}
+
+/* Files that are open and have no name are in no folder, and cannot be counted; but the file system has them. Where
+ * more is gone from it than all folders have, by as much as one script may keep, the one that has worked longest in
+ * the kernel is ended for it, if it can have written that much. If that gives nothing back it was somebody else. */
+static void look_for_hidden_files(struct crew *crew, uint64_t visible, struct member *suspect, uint64_t system_us) {
+    uint64_t limit = crew->sandbox->policy.scratch_bytes;
+    uint64_t used = scratch_used(&crew->sandbox->scratch);
+    if (crew->accused != 0)
+        return;
+    if (used <= crew->disk_before + visible + limit) {
+        crew->exonerated = false;
+        return;
+    }
+    if (crew->exonerated) {
+        crew->disk_before = used - visible;
+        crew->exonerated = false;
+        return;
+    }
+    if (suspect == NULL || system_us < limit / BYTES_PER_US)
+        return;
+    crew->accused = suspect->pid;
+    end(suspect, ENDING_SCRATCH);
 }
 
 void keeper_enforce(struct crew *crew) {
     uint64_t now = clock_us();
+    uint64_t visible = 0;
+    uint64_t system_us = 0;
+    struct member *suspect = NULL;
     if (crew->running == 0)
         return;
     for (size_t i = 0; i < CREW_MAX; i++) {
         struct member *member = &crew->members[i];
+        struct member_usage usage = {0};
         if (member->state != MEMBER_RUNNING || member->killed_for != 0)
             continue;
         if (now >= deadline_us(member))
             end(member, ENDING_DEADLINE);
         else if (now - member->started_us >= SAMPLE_MS * 1000)
-            look_at(crew, member);
+            look_at(crew, member, &usage, &visible);
+        if (member->killed_for == 0 && usage.system_us > system_us) {
+            system_us = usage.system_us;
+            suspect = member;
+        }
     }
+    if (crew->sandbox->scratch.fd >= 0)
+        look_for_hidden_files(crew, visible, suspect, system_us);
 }
 
 int keeper_timeout_ms(const struct crew *crew) {
@@ -154,6 +191,10 @@ int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdic
         *ret_job = member->job;
         judge(member, status, &usage, ret_verdict);
         crew_be_quiet(crew);
+    }
+    if (pid == crew->accused) {
+        crew->accused = 0;
+        crew->exonerated = true; /* if there is as much missing without it */
     }
     crew_forget(crew, member);
     return 1;

@@ -245,14 +245,6 @@ class Hostile:
         return self.answers
 
 
-def cases():
-    """Each attack, with what is known of it."""
-    known = {
-        "CPU in native threads": "the kernel shares the CPU out among threads, and a worker has up to --threads of them"
-    }
-    return [pytest.param(name, marks=[pytest.mark.xfail(reason=known[name], strict=False)] if name in known else []) for name in ATTACKS]
-
-
 def undisturbed(service):
     assert wait_until(lambda: len(service.ready_pids()) >= CREW and not service.busy_pids()), "the crew is not complete again"
     return [innocent(service) for _ in range(SAMPLES)]
@@ -271,7 +263,7 @@ def measure(service, script):
     return alone + undisturbed(service), beside
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", list(ATTACKS))
 def test_the_neighbour(yard, name):
     """Twice, if need be: whoever is starved is so each time, while a machine that is busy with something else
     just then is not."""
@@ -287,7 +279,6 @@ def test_the_neighbour(yard, name):
 LOCK = "import fcntl, os, time\ndef main():\n    f = os.open(os.__file__, os.O_RDONLY)\n    try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n    except OSError: return 'refused'\n    time.sleep({})\n    return 'locked'"
 
 
-@pytest.mark.xfail(strict=True, reason="flock() works on what is only readable, and all workers read the same files of the host")
 def test_locks_do_not_reach_the_neighbour(yard):
     """A lock on a file that all runs share is a signal to them, and may hold them up; and so the host."""
     first = Background(yard.result, LOCK.format(1))

@@ -6,6 +6,7 @@ the tier's processes cannot be seen (gVisor) this file is run inside, for the sa
 import glob
 import json
 import os
+import subprocess
 import sys
 import time
 
@@ -57,14 +58,25 @@ def files(root):
     return names, below
 
 
-def system_v():
-    count = 0
-    for kind in ("shm", "sem", "msg"):
+def ipc_namespaces(pids):
+    """One process of each IPC namespace that the given ones are in."""
+    found = {}
+    for pid in pids:
         try:
-            with open(f"/proc/sysvipc/{kind}", encoding="ascii") as file:
-                count += len(file.readlines()) - 1
+            found.setdefault(os.readlink(f"/proc/{pid}/ns/ipc"), pid)
         except OSError:
-            pass
+            continue
+    return list(found.values())
+
+
+def system_v(pids):
+    """The System V objects in the IPC namespaces of the processes; /proc shows its reader's alone."""
+    lists = [f"/proc/sysvipc/{kind}" for kind in ("shm", "sem", "msg")]
+    count = 0
+    for pid in ipc_namespaces(pids):
+        shown = subprocess.run(["nsenter", f"--target={pid}", "--ipc", "cat", *lists], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True, check=False).stdout
+        count += sum("key" not in line for line in shown.splitlines())
     return count
 
 
@@ -76,7 +88,7 @@ def measure(pid):
     parts = [pid] + [child for child, _ in processes().get(pid, [])]
     names, below = files(f"/proc/{pid}/root")
     return {"processes": len(everyone), "zombies": sum(state == "Z" for _, state in everyone),
-            "descriptors": sum(map(descriptors, parts)), "names": names, "files": below, "system_v": system_v()}
+            "descriptors": sum(map(descriptors, parts)), "names": names, "files": below, "system_v": system_v(parts)}
 
 
 def grown(before, now):

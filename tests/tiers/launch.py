@@ -1,10 +1,10 @@
 """Runs a program on the host under the conditions of a tier: launch.py [--user UID] [--refuse] FOLDER PROGRAM…
 
-Started as root. The program gets a mount namespace of its own with an empty /tmp, /var/tmp and /dev/shm, so
-that whatever it leaves there is its own, and FOLDER as /srv, since an ordinary user may be kept out of the
-folder that this clone lies in. `--user` makes it an ordinary user without capabilities. `--refuse` has the
-kernel refuse it user namespaces: the limit is per user namespace, so it is set in one that maps every id to
-itself, and the rest of the machine keeps its own.
+Started as root. The program gets a mount namespace of its own with an empty /tmp, /var/tmp and /dev/shm, and
+an empty IPC namespace, so that whatever it leaves there is its own; and FOLDER as /srv, since an ordinary user
+may be kept out of the folder that this clone lies in. `--user` makes it an ordinary user without capabilities.
+`--refuse` has the kernel refuse it user namespaces: the limit is per user namespace, so it is set in one that
+maps every id to itself, and the rest of the machine keeps its own.
 """
 import argparse
 import ctypes
@@ -13,7 +13,7 @@ import signal
 import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-NEWNS, NEWUSER = 0x20000, 0x10000000
+NEWNS, NEWIPC, NEWUSER = 0x20000, 0x8000000, 0x10000000
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG = 1
 ALL_IDS = "0 0 4294967295"
@@ -59,7 +59,7 @@ def refuse_user_namespaces():
 
 
 def private_folders(folder):
-    check(LIBC.unshare(NEWNS), "unshare(CLONE_NEWNS)")
+    check(LIBC.unshare(NEWNS | NEWIPC), "unshare(CLONE_NEWNS | CLONE_NEWIPC)")
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount(folder, "/srv", None, MS_BIND)
     for path in ("/tmp", "/var/tmp", "/dev/shm"):

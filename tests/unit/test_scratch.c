@@ -129,27 +129,28 @@ static void test_a_worker_enters_its_own(void **state) {
 
 static void test_too_large(void **state) {
     char name[32];
+    uint64_t bytes;
     struct failure failure;
     (void)state;
     struct scratch scratch = prepare();
     assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
     assert_int_equal(scratch_make(&scratch, 4, geteuid(), getegid(), &failure), 0);
-    assert_false(scratch_is_too_large(&scratch, 3, &policy));
+    assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes));
     write_at(&scratch, "3/bytes", BYTES / 2);
-    assert_false(scratch_is_too_large(&scratch, 3, &policy));
+    assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes));
     write_at(&scratch, "3/more", BYTES / 2 + 8192);
-    assert_true(scratch_is_too_large(&scratch, 3, &policy));
-    assert_false(scratch_is_too_large(&scratch, 4, &policy)); /* a neighbour is not blamed */
+    assert_true(scratch_is_too_large(&scratch, 3, &policy, &bytes));
+    assert_false(scratch_is_too_large(&scratch, 4, &policy, &bytes)); /* a neighbour is not blamed */
     for (int i = 0; i < FILES; i++) {
         snprintf(name, sizeof name, "4/file%d", i);
         write_at(&scratch, name, 0);
     }
-    assert_false(scratch_is_too_large(&scratch, 4, &policy));
+    assert_false(scratch_is_too_large(&scratch, 4, &policy, &bytes));
     write_at(&scratch, "4/one-more", 0);
-    assert_true(scratch_is_too_large(&scratch, 4, &policy));
-    assert_false(scratch_is_too_large(&scratch, 9, &policy)); /* not there */
+    assert_true(scratch_is_too_large(&scratch, 4, &policy, &bytes));
+    assert_false(scratch_is_too_large(&scratch, 9, &policy, &bytes)); /* not there */
     scratch_done(&scratch);
-    assert_false(scratch_is_too_large(&scratch, 3, &policy)); /* workers mount their own */
+    assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes)); /* workers mount their own */
 }
 
 static void test_a_base_that_cannot_be_used(void **state) {
