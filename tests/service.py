@@ -164,7 +164,7 @@ class Service:
 
     def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False):
         Service.count += 1
-        self.uid_base = uid_base or 100_000_000 + os.getpid() % 20_000 * 100_000 + Service.count % 100 * IDS_PER_SERVICE
+        self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 800 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
         self.out_path = os.path.join(self.folder.name, "stdout")
         self.log_path = os.path.join(self.folder.name, "stderr")
