@@ -24,6 +24,7 @@ REFUSED = {
     "time-namespace": ("unshare(NEWTIME)", "Operation not permitted"),
     "mount-namespace": ("unshare(NEWNS)", "Operation not permitted"),
     "chroot": ("chroot", "Operation not permitted"),
+    "cgroup": ("", ""),  # for what depends on the version of control groups and where they are mounted
 }
 
 
@@ -113,7 +114,7 @@ def test_an_ordinary_user_on_a_poor_platform():
     done = command("doctor", poor=POOR_UID)
     assert done.returncode == 0, done
     for layer, words in REFUSED.items():
-        assert re.search(rf"^{layer} +refused +{re.escape(words[0])}: {words[1]}$", done.stdout, re.M), done.stdout
+        assert re.search(rf"^{layer} +refused +{re.escape(words[0])}.*: .*{words[1]}$", done.stdout, re.M), done.stdout
     assert re.search(r"^tier +landlock$", done.stdout, re.M) and "no attempt got out" in done.stdout
 
 
@@ -166,13 +167,6 @@ def test_a_wrong_floor(verb, require, word):
     done = command(verb, f"--require={require}")
     assert done.returncode == 2 and done.stdout == "", done
     assert "--require" in done.stderr and word in done.stderr and "--help" in done.stderr
-
-
-def test_what_nothing_grants_yet_is_refused():
-    """Control groups are a word of --require; nothing makes one."""
-    done = command("serve", "--port=0", "--preload=", f"--require={FLOOR},cgroup")
-    assert done.returncode == 1 and "cgroup" in done.stderr and "listening" not in done.stdout, done
-    assert_how(done.stderr)
 
 
 def test_the_whole_floor_of_a_rich_platform(start):

@@ -26,6 +26,7 @@ static struct policy policy = {.read_only = {"/usr/lib"},
                                .scratch_files = 64,
                                .open_files = 48,
                                .threads = 6,
+                               .memory_bytes = 256u << 20,
                                .uid_base = 1876333000};
 static struct plan plan;
 static uint32_t claimed;
@@ -49,7 +50,7 @@ static void be_zygote(void) {
     /* A platform that leaves nothing out by itself. */
     CHECK(setrlimit(RLIMIT_CORE, &any) == 0 && pipe(go) == 0);
     CHECK(sandbox_prepare(&sandbox, &policy, &plan, &testimony->failure) == 0);
-    pid_t worker = sandbox_clone(&sandbox);
+    pid_t worker = sandbox_clone(&sandbox, 0, &testimony->failure);
     CHECK(worker >= 0);
     if (worker == 0)
         be_worker(&sandbox, go[0]);
