@@ -129,6 +129,19 @@ def test_the_doctor_names_what_is_required_and_not_there(layer):
     assert told.returncode == 1 and json.loads(told.stdout)["missing"] == layer
 
 
+@needs_poverty
+def test_an_ordinary_user_of_this_machine():
+    """Whether it may have user namespaces or not: what is granted is enough, and says the same as text and as JSON."""
+    line = ["setpriv", f"--reuid={POOR_UID}", f"--regid={POOR_UID}", "--clear-groups", "--", PROGRAM, "doctor"]
+    done = [subprocess.run([*line, *more], text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE) for more in ([], ["--json"])]
+    assert [one.returncode for one in done] == [0, 0], done
+    told = json.loads(done[1].stdout)
+    assert told["missing"] is None and told["escaped"] == 0
+    for layer in told["layers"]:
+        assert re.search(rf"^{layer['name']} +{layer['status']} ", done[0].stdout, re.M), layer
+
+
 # --- Serving below the floor ---
 
 
