@@ -13,7 +13,9 @@
 run: packages build
 	@exec build/python-executor serve
 
+# build-weak is for tests/security/test_depth.py alone: layers can be switched off in it.
 test: packages test-packages build
+	@tools/build build-weak -Dlayers_off=true
 	@/usr/bin/python3 tests/run.py build
 
 test-security: packages security-packages build

@@ -162,14 +162,14 @@ class Service:
 
     count = 0
 
-    def __init__(self, *options, environment=None, uid_base=None, port=0, poor=False):
+    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False):
         Service.count += 1
         self.uid_base = uid_base or 100_000_000 + os.getpid() % 20_000 * 100_000 + Service.count % 100 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
         self.out_path = os.path.join(self.folder.name, "stdout")
         self.log_path = os.path.join(self.folder.name, "stderr")
         self.tag = f"--uid-base={self.uid_base}"
-        arguments = [PROGRAM, f"--port={port}", self.tag, *map(str, options)]
+        arguments = [program, f"--port={port}", self.tag, *map(str, options)]
         if poor:
             arguments = poorly(self.uid_base, *arguments)
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:

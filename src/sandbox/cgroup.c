@@ -24,10 +24,10 @@ static const char *const controller_names[CGROUP_CONTROLLERS] = {"memory", "pids
 
 /* CPU: no quota, since a job has its seconds from RLIMIT_CPU and an idle CPU is of no use to anybody. But
  * without groups a script of 64 threads gets 64 times the share of its neighbour. In a group each gets the
- * same, however many threads it has. All workers of a zygote together weigh as much as one process of nice 5
- * on every CPU (335 of 1024): with more, the next zygote takes too long to start beside them. The server and
- * the zygote, which are outside, come first. */
-enum { SHARES_PER_CPU = 335, SHARES_MAX = 262144, WEIGHT_PER_CPU = 33, WEIGHT_MAX = 10000 };
+ * same, however many threads it has. All workers of a zygote together weigh as much as one ordinary process on
+ * every CPU: the server and the zygote, which are outside, get their share beside them, and what else the machine
+ * has to do does not starve them. */
+enum { SHARES_PER_CPU = 1024, SHARES_MAX = 262144, WEIGHT_PER_CPU = 100, WEIGHT_MAX = 10000 };
 
 static void forget(struct cgroup *cgroup) {
     for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {

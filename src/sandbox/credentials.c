@@ -45,11 +45,11 @@ static int set_capabilities(uint32_t kept, uint32_t inheritable) {
     return (int)syscall(SYS_capset, &header, sets);
 }
 
-/* Namespaces, mounts and chroot; ids, and the files and folders of workers; their priority and their end; the offsets
- * of a time namespace. */
+/* Namespaces, mounts and chroot; ids, and the files and folders of workers; their priority and their end. SYS_TIME is
+ * what the offsets of a time namespace take (time_namespaces(7)). */
 #define FOR_WORKERS                                                                                                  \
     (1u << CAP_SYS_ADMIN | 1u << CAP_SYS_CHROOT | 1u << CAP_MKNOD | 1u << CAP_SETUID | 1u << CAP_SETGID |            \
-     1u << CAP_SETPCAP | 1u << CAP_DAC_OVERRIDE | 1u << CAP_CHOWN | 1u << CAP_FOWNER | 1u << CAP_SYS_NICE | 1u << CAP_KILL |  \
+     1u << CAP_SETPCAP | 1u << CAP_DAC_OVERRIDE | 1u << CAP_CHOWN | 1u << CAP_FOWNER | 1u << CAP_SYS_NICE | 1u << CAP_KILL |    \
      1u << CAP_SYS_TIME)
 
 int credentials_keep_for_workers(struct failure *ret_failure) {

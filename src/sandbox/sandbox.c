@@ -53,7 +53,8 @@ static int prepare_files(struct sandbox *sandbox, struct failure *ret_failure) {
 /* Which calls of the worker the view answers. */
 static unsigned seen_by_view(const struct sandbox *sandbox) {
     return (sandbox->plan.mounts ? SECCOMP_REAL_PATHS : SECCOMP_VIEWED_PATHS) |
-           ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? SECCOMP_REAL_IDS : SECCOMP_VIEWED_IDS);
+           ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 ? SECCOMP_REAL_IDS : SECCOMP_VIEWED_IDS) |
+           (sandbox->plan.mounts || sandbox->has_slots ? 0 : SECCOMP_SHARED_OWNER);
 }
 
 /* Whether the kernel counts each worker as a user of its own. */
@@ -258,6 +259,16 @@ static int enter_identity(const struct sandbox *sandbox, unsigned slot, struct f
     return credentials_enter(uid, gid, ret_failure);
 }
 
+/* A test build without the layer: every capability of the user namespace is kept, and an id that can own files. */
+static int enter_no_identity(const struct sandbox *sandbox, struct failure *ret_failure) {
+    if ((sandbox->plan.clone_flags & CLONE_NEWUSER) == 0)
+        return 0;
+    if (setresgid(POLICY_GID, POLICY_GID, POLICY_GID) < 0 || setresuid(POLICY_UID, POLICY_UID, POLICY_UID) < 0 ||
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+        return failure_set(ret_failure, errno, "identity", "setresuid() was refused: %s", strerror(errno));
+    return 0;
+}
+
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
     struct view view;
     int r;
@@ -271,7 +282,8 @@ int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_fa
     if (policy_uses(&sandbox->policy, LAYER_RLIMITS) &&
         (r = rlimits_enter(&sandbox->policy, is_own_user(sandbox), ret_failure)) < 0)
         return r;
-    if (policy_uses(&sandbox->policy, LAYER_IDENTITY) && (r = enter_identity(sandbox, slot, ret_failure)) < 0)
+    if ((r = policy_uses(&sandbox->policy, LAYER_IDENTITY) ? enter_identity(sandbox, slot, ret_failure)
+                                                           : enter_no_identity(sandbox, ret_failure)) < 0)
         return r;
     /* After the change of user, which resets it (prctl(2)). The signal reaches a process 1 as well, since
      * it comes from outside its namespace. */

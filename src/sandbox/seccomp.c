@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,9 @@ enum { API_LEVEL = 3 };
 static uint32_t action_of(enum seccomp_action action) {
     switch (action) {
     case SECCOMP_PATH:
+    case SECCOMP_OPEN_PATH:
+    case SECCOMP_OWN:
+    case SECCOMP_OWN_PATH:
     case SECCOMP_ID:
     case SECCOMP_ALLOW: return SCMP_ACT_ALLOW;
     case SECCOMP_NOTHING: return SCMP_ACT_ERRNO(0);
@@ -41,7 +45,13 @@ static int add_rule(scmp_filter_ctx context, const struct seccomp_rule *rule, un
     /* Not a call of this architecture, or newer than the library: the default stands. */
     if (number < 0)
         return 0;
-    if ((rule->action == SECCOMP_PATH && (view & SECCOMP_VIEWED_PATHS) != 0) ||
+    bool own = rule->action == SECCOMP_OWN || rule->action == SECCOMP_OWN_PATH;
+    if (own && (view & SECCOMP_SHARED_OWNER) != 0)
+        return seccomp_rule_add(context, action_of(SECCOMP_NOTHING), number, 0);
+    if (rule->action == SECCOMP_OPEN_PATH && (view & SECCOMP_VIEWED_PATHS) != 0)
+        return seccomp_rule_add(context, SCMP_ACT_TRAP, number, 0);
+    bool path = rule->action == SECCOMP_PATH || rule->action == SECCOMP_OWN_PATH;
+    if ((path && (view & SECCOMP_VIEWED_PATHS) != 0) ||
         (rule->action == SECCOMP_ID && (view & SECCOMP_VIEWED_IDS) != 0))
         return add_viewed(context, number);
     while (count < 3 && rule->conditions[count].mask != 0) {

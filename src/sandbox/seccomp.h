@@ -17,8 +17,15 @@ struct seccomp_program {
     unsigned short length;
 };
 
-/* How the calls are answered that view.c may stand in for: by the kernel, or by the view. */
-enum seccomp_view { SECCOMP_REAL_PATHS = 0, SECCOMP_VIEWED_PATHS = 1, SECCOMP_REAL_IDS = 0, SECCOMP_VIEWED_IDS = 2 };
+/* How the calls are answered that view.c may stand in for: by the kernel, or by the view; and whether those that
+ * Landlock lets pass are done to files which are not the worker's own (SECCOMP_OWN). */
+enum seccomp_view {
+    SECCOMP_REAL_PATHS = 0,
+    SECCOMP_VIEWED_PATHS = 1,
+    SECCOMP_REAL_IDS = 0,
+    SECCOMP_VIEWED_IDS = 2,
+    SECCOMP_SHARED_OWNER = 4,
+};
 
 /* Once, before the first process needs it: compiles a table for this machine's architecture. `view` is a sum of
  * enum seccomp_view. */

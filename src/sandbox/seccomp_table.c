@@ -30,6 +30,9 @@
 #define IS_AMONG(index, first, count) {(index), ~((count) - 1ull), (first)}
 #define ALLOW(name) {.call = (name), .action = SECCOMP_ALLOW}
 #define PATH(name) {.call = (name), .action = SECCOMP_PATH}
+#define OPEN_PATH(name) {.call = (name), .action = SECCOMP_OPEN_PATH}
+#define OWN(name) {.call = (name), .action = SECCOMP_OWN}
+#define OWN_PATH(name) {.call = (name), .action = SECCOMP_OWN_PATH}
 #define ID(name) {.call = (name), .action = SECCOMP_ID}
 #define ALLOW_IF(name, ...) {.call = (name), .action = SECCOMP_ALLOW, .conditions = {__VA_ARGS__}}
 #define KILL_IF(name, ...) {.call = (name), .action = SECCOMP_KILL, .conditions = {__VA_ARGS__}}
@@ -63,11 +66,14 @@ const struct seccomp_rule seccomp_rules[] = {
     PATH("faccessat"), PATH("faccessat2"), PATH("readlink"), PATH("readlinkat"), ALLOW("getdents64"),
     PATH("getcwd"), PATH("chdir"), ALLOW("fchdir"), PATH("mkdir"), PATH("mkdirat"), PATH("rmdir"),
     PATH("unlink"), PATH("unlinkat"), PATH("rename"), PATH("renameat"), PATH("renameat2"),
-    PATH("link"), PATH("linkat"), PATH("symlink"), PATH("symlinkat"), PATH("truncate"),
+    PATH("link"), PATH("linkat"), PATH("symlink"), PATH("symlinkat"),
     ALLOW("ftruncate"), ALLOW("fallocate"), ALLOW("fsync"), ALLOW("fdatasync"),
-    PATH("utimensat"), PATH("utimes"), ALLOW("umask"), PATH("chmod"),
-    ALLOW("fchmod"), PATH("fchmodat"), ALLOW("fchown"), ALLOW("fadvise64"), ALLOW("sendfile"),
-    ALLOW("copy_file_range"),
+    ALLOW("umask"), ALLOW("fchown"), ALLOW("fadvise64"), ALLOW("sendfile"), ALLOW("copy_file_range"),
+    /* Landlock knows it from version 3 on; before, only that a file is opened for writing. */
+    OPEN_PATH("truncate"),
+    /* Landlock does not know these (landlock(7)): with the service's user id a script could open its files to others,
+     * or close its neighbours' folders to them. */
+    OWN_PATH("utimensat"), OWN_PATH("utimes"), OWN_PATH("chmod"), OWN("fchmod"), OWN_PATH("fchmodat"),
     /* sqlite asks for fchown; shutil.copy2 wants to hear that there are no extended attributes. */
     UNSUPPORTED("listxattr"), UNSUPPORTED("llistxattr"), UNSUPPORTED("flistxattr"), UNSUPPORTED("getxattr"),
     UNSUPPORTED("lgetxattr"), UNSUPPORTED("fgetxattr"),

@@ -16,6 +16,9 @@ enum { SECCOMP_SELF = 0x7ffe5e1f };
 enum seccomp_action {
     SECCOMP_ALLOW, /* do it */
     SECCOMP_PATH, /* do it; in a worker without a root of its own the view translates the path first */
+    SECCOMP_OPEN_PATH, /* do it; where the view translates paths it opens the file first, and nobody gets past it */
+    SECCOMP_OWN, /* do it; say that it is done where a worker sees the host's files with the user id of the service */
+    SECCOMP_OWN_PATH, /* the same, and the view translates the path */
     SECCOMP_ID, /* do it; in a worker whose user id is not POLICY_UID the view answers */
     SECCOMP_NOTHING, /* say that it is done, and do nothing */
     SECCOMP_ABSENT, /* ENOSYS: libraries know what to do on a kernel without it */

@@ -5,6 +5,7 @@
 #include "sandbox/seccomp_table.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -28,7 +29,7 @@ static const struct {
 #endif
     {SYS_openat, 2}, {SYS_newfstatat, 2}, {SYS_statx, 2}, {SYS_statfs, 1}, {SYS_faccessat, 2}, {SYS_faccessat2, 2},
     {SYS_readlinkat, 2}, {SYS_chdir, 1}, {SYS_mkdirat, 2}, {SYS_unlinkat, 2}, {SYS_renameat, 2 | 8},
-    {SYS_renameat2, 2 | 8}, {SYS_linkat, 2 | 8}, {SYS_symlinkat, 1 | 4}, {SYS_truncate, 1}, {SYS_utimensat, 2},
+    {SYS_renameat2, 2 | 8}, {SYS_linkat, 2 | 8}, {SYS_symlinkat, 1 | 4}, {SYS_utimensat, 2},
     {SYS_fchmodat, 2}, {SYS_getcwd, 0},
 };
 
@@ -121,6 +122,19 @@ static long read_link(int number, unsigned paths, long arguments[5]) {
     return r <= 0 ? r : (long)translate_back(text, (size_t)r);
 }
 
+/* By its path the filter lets nobody do it: see SECCOMP_OPEN_PATH. */
+static long truncate_opened(const long arguments[5]) {
+    long opening[5] = {AT_FDCWD, arguments[0], O_WRONLY | O_NONBLOCK | O_CLOEXEC};
+    long fd = with_paths(SYS_openat, 2, opening);
+    if (fd < 0)
+        return fd;
+    const long cutting[5] = {fd, arguments[1]};
+    const long closing[5] = {fd};
+    long r = call_kernel(SYS_ftruncate, cutting);
+    call_kernel(SYS_close, closing);
+    return r;
+}
+
 /* --- Ids, and the name of the host --- */
 
 static bool answer_id(int number, const long arguments[5], long *ret_answer) {
@@ -155,6 +169,8 @@ static long stand_in(int number, long arguments[5]) {
         return answer;
     if (number == SYS_getcwd)
         return get_folder(arguments);
+    if (number == SYS_truncate)
+        return truncate_opened(arguments);
     for (size_t i = 0; i < sizeof path_calls / sizeof path_calls[0]; i++) {
         if (path_calls[i].number != number)
             continue;

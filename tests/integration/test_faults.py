@@ -209,7 +209,7 @@ PROBE = "import sys\ndef main(): return [hash('x'), id(sys)]"
 def test_recycling_under_load_fails_no_request(start):
     one = start("--recycle=20")
     load = Load(one, PROBE)
-    assert wait_until(lambda: len(load.answers) >= 250, 60)
+    assert wait_until(lambda: len({answer.json["result"][0] for answer in list(load.answers)}) >= 3 or load.broken, 60)
     answers = load.stop()
     assert not load.broken, load.broken[:3]
     assert {answer.status for answer in answers} == {200}

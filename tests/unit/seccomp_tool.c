@@ -9,6 +9,9 @@
 static const char *action_name(enum seccomp_action action) {
     switch (action) {
     case SECCOMP_PATH:
+    case SECCOMP_OPEN_PATH:
+    case SECCOMP_OWN:
+    case SECCOMP_OWN_PATH:
     case SECCOMP_ID:
     case SECCOMP_ALLOW: return "allow";
     case SECCOMP_NOTHING: return "nothing";

@@ -92,6 +92,9 @@ static uint32_t expected(const struct seccomp_data *data) {
         case SECCOMP_UNSUPPORTED: return SECCOMP_RET_ERRNO | ENOTSUP;
         case SECCOMP_NOTHING: verdict = SECCOMP_RET_ERRNO; break;
         case SECCOMP_PATH:
+        case SECCOMP_OPEN_PATH:
+        case SECCOMP_OWN:
+        case SECCOMP_OWN_PATH:
         case SECCOMP_ID:
         case SECCOMP_ALLOW: verdict = SECCOMP_RET_ALLOW;
         }
