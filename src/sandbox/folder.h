@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Makes `python-executor-PID` below base, or with another number where somebody else has that, and locks it. Returns a descriptor that holds the lock, and the path, or
- * a negative errno. A worker must not keep the descriptor. */
+/* Makes `python-executor-PID` below base, or with another number where somebody else has that, and locks it. Returns
+ * a descriptor that holds the lock, and the path, or a negative errno. A worker must not keep the descriptor. */
 int folder_make(const char *base, mode_t mode, char *ret_path, size_t size);
 
 /* Removes what is in the folder, however deep. 0, or the first negative errno; it goes on as far as it can. */

@@ -24,6 +24,7 @@ REFUSED = {
     "time-namespace": ("unshare(NEWTIME)", "Operation not permitted"),
     "mount-namespace": ("unshare(NEWNS)", "Operation not permitted"),
     "chroot": ("chroot", "Operation not permitted"),
+    "cgroup": ("", ""),  # for what depends on the version of control groups and where they are mounted
 }
 
 
@@ -113,7 +114,7 @@ def test_an_ordinary_user_on_a_poor_platform():
     done = command("doctor", poor=POOR_UID)
     assert done.returncode == 0, done
     for layer, words in REFUSED.items():
-        assert re.search(rf"^{layer} +refused +{re.escape(words[0])}: {words[1]}$", done.stdout, re.M), done.stdout
+        assert re.search(rf"^{layer} +refused +{re.escape(words[0])}.*: .*{words[1]}$", done.stdout, re.M), done.stdout
     assert re.search(r"^tier +landlock$", done.stdout, re.M) and "no attempt got out" in done.stdout
 
 
@@ -126,6 +127,19 @@ def test_the_doctor_names_what_is_required_and_not_there(layer):
     assert_how(done.stdout)
     told = command("doctor", "--json", f"--require={FLOOR},{layer}", poor=POOR_UID)
     assert told.returncode == 1 and json.loads(told.stdout)["missing"] == layer
+
+
+@needs_poverty
+def test_an_ordinary_user_of_this_machine():
+    """Whether it may have user namespaces or not: what is granted is enough, and says the same as text and as JSON."""
+    line = ["setpriv", f"--reuid={POOR_UID}", f"--regid={POOR_UID}", "--clear-groups", "--", PROGRAM, "doctor"]
+    done = [subprocess.run([*line, *more], text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE) for more in ([], ["--json"])]
+    assert [one.returncode for one in done] == [0, 0], done
+    told = json.loads(done[1].stdout)
+    assert told["missing"] is None and told["escaped"] == 0
+    for layer in told["layers"]:
+        assert re.search(rf"^{layer['name']} +{layer['status']} ", done[0].stdout, re.M), layer
 
 
 # --- Serving below the floor ---
@@ -166,13 +180,6 @@ def test_a_wrong_floor(verb, require, word):
     done = command(verb, f"--require={require}")
     assert done.returncode == 2 and done.stdout == "", done
     assert "--require" in done.stderr and word in done.stderr and "--help" in done.stderr
-
-
-def test_what_nothing_grants_yet_is_refused():
-    """Control groups are a word of --require; nothing makes one."""
-    done = command("serve", "--port=0", "--preload=", f"--require={FLOOR},cgroup")
-    assert done.returncode == 1 and "cgroup" in done.stderr and "listening" not in done.stdout, done
-    assert_how(done.stderr)
 
 
 def test_the_whole_floor_of_a_rich_platform(start):

@@ -26,6 +26,7 @@ static struct policy policy = {.read_only = {"/usr/lib"},
                                .scratch_files = 64,
                                .open_files = 48,
                                .threads = 6,
+                               .memory_bytes = 256u << 20,
                                .uid_base = 1876333000};
 static struct plan plan;
 static uint32_t claimed;
