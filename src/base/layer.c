@@ -70,18 +70,24 @@ void layer_unused(struct isolation *isolation, enum layer layer, const char *det
     set_state(isolation, layer, LAYER_UNUSED, detail);
 }
 
+static const char *name_of_error(int error) {
+    const char *name = strerrorname_np(error);
+    return name != NULL ? name : "unknown";
+}
+
 void layer_refused(struct isolation *isolation, enum layer layer, const char *call, int error) {
     struct layer_state *state = &isolation->layers[layer];
     *state = (struct layer_state){.status = LAYER_REFUSED, .error = error};
     snprintf(state->call, sizeof state->call, "%s", call);
-    snprintf(state->detail, sizeof state->detail, "%s: %s", call, strerror(error));
+    snprintf(state->detail, sizeof state->detail, "%s: %s (%s)", call, strerror(error), name_of_error(error));
 }
 
 void layer_refused_because(struct isolation *isolation, enum layer layer, const struct failure *failure) {
     struct layer_state *state = &isolation->layers[layer];
     *state = (struct layer_state){.status = LAYER_REFUSED, .error = failure->error};
     snprintf(state->call, sizeof state->call, "%.*s", (int)strcspn(failure->text, ":"), failure->text);
-    snprintf(state->detail, sizeof state->detail, "%.*s", (int)sizeof state->detail - 1, failure->text);
+    snprintf(state->detail, sizeof state->detail, "%.*s (%s)", (int)sizeof state->detail - 20, failure->text,
+             name_of_error(failure->error));
 }
 
 static int is_active(const struct isolation *isolation, enum layer layer) {
@@ -154,8 +160,7 @@ static int add_layer(struct buf *buf, unsigned layer, const struct layer_state *
     if (r == 0)
         r = add_string(buf, state->detail, sizeof state->detail);
     if (r == 0 && state->error != 0) {
-        const char *error = strerrorname_np(state->error);
-        r = buf_add_format(buf, ", \"errno\": \"%s\", \"call\": ", error != NULL ? error : "unknown");
+        r = buf_add_format(buf, ", \"errno\": \"%s\", \"call\": ", name_of_error(state->error));
         if (r == 0)
             r = add_string(buf, state->call, sizeof state->call);
     }

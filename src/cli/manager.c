@@ -15,6 +15,7 @@
 #include "cli/listener.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/credentials.h"
+#include "sandbox/policy.h"
 #include "sandbox/scratch.h"
 #include "wire/message.h"
 
@@ -363,6 +364,9 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     int r = programs_open(&manager->programs, ret_failure);
     if (r < 0)
         return r;
+    if (geteuid() == POLICY_UID)
+        log_warning("user id %d is nobody's, and so everybody's who has no other: start the service as a user of its own",
+                    (int)POLICY_UID);
     cgroup_sweep();
     manager->listen_fd = listener_open(manager->config->host, manager->config->port, manager->url,
                                        sizeof manager->url, ret_failure);

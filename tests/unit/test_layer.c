@@ -149,7 +149,7 @@ static void test_the_reason(void **state) {
     (void)state;
     layer_refused(&isolation, LAYER_CGROUP_NAMESPACE, "unshare(NEWCGROUP)", ENOSPC);
     assert_string_equal(isolation.layers[LAYER_CGROUP_NAMESPACE].call, "unshare(NEWCGROUP)");
-    assert_string_equal(isolation.layers[LAYER_CGROUP_NAMESPACE].detail, "unshare(NEWCGROUP): No space left on device");
+    assert_string_equal(isolation.layers[LAYER_CGROUP_NAMESPACE].detail, "unshare(NEWCGROUP): No space left on device (ENOSPC)");
     assert_int_equal(layer_explain(&isolation, LAYER_CGROUP_NAMESPACE, &failure), -ENOSPC);
     assert_string_equal(failure.stage, "cgroup-namespace");
     assert_string_equal(failure.text, "cgroup-namespace: unshare(NEWCGROUP): No space left on device");
