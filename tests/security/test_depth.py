@@ -339,11 +339,11 @@ def library_of(service, targets):
 
 def neighbour_of(service, targets):
     """A worker that keeps a file in its scratch space for a while, and where that is, seen from outside."""
-    script = f"import time\ndef main():\n    open('/tmp/mine', 'w').write({targets.mark!r})\n    time.sleep(1.5)"
+    script = f"import time\ndef main():\n    open('/tmp/{targets.name}', 'w').write({targets.mark!r})\n    time.sleep(1.5)"
     targets.neighbour = Background(service.run, script)
     bases = ("/tmp", "/dev/shm", "/var/tmp", "/run", "/usr/lib/python-executor")
-    found = wait_until(lambda: [path for base in bases for path in glob.glob(base + "/python-executor-*/*/mine")], 0.5)
-    return {"neighbour": found[0] if found else "/tmp/python-executor-1/0/mine"}
+    found = wait_until(lambda: [path for base in bases for path in glob.glob(f"{base}/python-executor-*/*/{targets.name}")], 0.5)
+    return {"neighbour": found[0] if found else f"/tmp/python-executor-1/0/{targets.name}"}
 
 
 PREPARE = {"write the runtime's libraries": library_of, "read another worker's scratch": neighbour_of}
