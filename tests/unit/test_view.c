@@ -341,7 +341,7 @@ static void make_every_call(void) {
     for (size_t i = 0; i < seccomp_rule_count; i++) {
         const struct seccomp_rule *rule = &seccomp_rules[i];
         int number = seccomp_syscall_resolve_name(rule->call);
-        if (number < 0 || (rule->action != SECCOMP_PATH && rule->action != SECCOMP_ID))
+        if (number < 0 || (rule->action != SECCOMP_PATH && rule->action != SECCOMP_OPEN_PATH && rule->action != SECCOMP_ID))
             continue;
         long *at = rule->action == SECCOMP_ID ? space : NULL;
         errno = 0;
