@@ -161,15 +161,10 @@ class Service:
     that grants no namespaces."""
 
     count = 0
-    alive = set()  # the numbers of those that have not been cleared away: one may live through a hundred others
 
     def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False):
         Service.count += 1
-        while Service.count % 100 in Service.alive:
-            Service.count += 1
-        self.number = Service.count % 100
-        Service.alive.add(self.number)
-        self.uid_base = uid_base or 100_000_000 + os.getpid() % 20_000 * 100_000 + self.number * IDS_PER_SERVICE
+        self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 800 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
         self.out_path = os.path.join(self.folder.name, "stdout")
         self.log_path = os.path.join(self.folder.name, "stderr")
@@ -318,7 +313,6 @@ class Service:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.folder.cleanup()
-        Service.alive.discard(self.number)
 
 
 # --- Many at once -----------------------------------------------------------------------------------
