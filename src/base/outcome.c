@@ -10,6 +10,7 @@ const char *outcome_name(enum outcome outcome) {
     case OUTCOME_OUTPUT_LIMIT: return "output_limit";
     case OUTCOME_TIMEOUT: return "timeout";
     case OUTCOME_SCRATCH_LIMIT: return "scratch_limit";
+    case OUTCOME_THREAD_LIMIT: return "thread_limit";
     case OUTCOME_MEMORY: return "memory";
     case OUTCOME_KILLED: return "killed";
     case OUTCOME_EXITED: return "exited";

@@ -10,6 +10,7 @@ enum outcome {
     OUTCOME_OUTPUT_LIMIT,     /* the result is larger or deeper than the limit */
     OUTCOME_TIMEOUT,          /* wall clock or CPU time */
     OUTCOME_SCRATCH_LIMIT,    /* killed: more files than it may keep, where no file system says so */
+    OUTCOME_THREAD_LIMIT,     /* killed: more threads than it may have, where no limit of the kernel says so */
     OUTCOME_MEMORY,           /* memory limit: MemoryError nobody caught, or killed for it */
     OUTCOME_KILLED,           /* a signal ended it: a crash, a forbidden system call */
     OUTCOME_EXITED,           /* ended without a result: sys.exit(), os._exit(), rubbish for a result */

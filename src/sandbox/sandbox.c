@@ -183,7 +183,7 @@ static uid_t uid_of(const struct sandbox *sandbox, unsigned slot) {
     return sandbox->has_slots ? (uid_t)(sandbox->policy.uid_base + 1 + slot) : geteuid();
 }
 
-int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure) {
+int sandbox_admit(struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure) {
     char path[64];
     uid_t uid = uid_of(sandbox, slot);
     int r;
@@ -210,19 +210,19 @@ void sandbox_release(const struct sandbox *sandbox, unsigned slot) {
 
 /* --- Worker --- */
 
-static int enter_scratch(const struct sandbox *sandbox, unsigned slot, struct view *ret_view, struct failure *ret_failure) {
+static int enter_scratch(struct sandbox *sandbox, unsigned slot, struct view *ret_view, struct failure *ret_failure) {
     *ret_view = (struct view){.scratch = ""};
     if (sandbox->plan.mounts) {
         bool inner = (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0;
         uid_t uid = inner ? POLICY_UID : uid_of(sandbox, slot);
         return scratch_mount(&sandbox->policy, uid, uid, ret_failure);
     }
-    struct scratch inside = sandbox->scratch;
-    if (sandbox->plan.chroot)
-        snprintf(inside.path, sizeof inside.path, "%s", chroot_path(sandbox->scratch.path));
-    snprintf(ret_view->root, sizeof ret_view->root, "%.100s/root", inside.path);
+    struct scratch *scratch = &sandbox->scratch;
+    if (sandbox->plan.chroot) /* as it is called in there */
+        memmove(scratch->path, chroot_path(scratch->path), strlen(chroot_path(scratch->path)) + 1);
+    snprintf(ret_view->root, sizeof ret_view->root, "%.100s/root", scratch->path);
     ret_view->devices = sandbox->plan.chroot;
-    return scratch_enter(&inside, slot, ret_view->scratch, ret_failure);
+    return scratch_enter(scratch, slot, ret_view->scratch, ret_failure);
 }
 
 static int enter_landlock(const struct sandbox *sandbox, const struct view *view, struct failure *ret_failure) {

@@ -50,7 +50,7 @@ void sandbox_done(struct sandbox *sandbox);
 pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
 /* Zygote: gives the worker the identity and the folder of its slot and makes it the first to die of memory. */
-int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure);
+int sandbox_admit(struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure);
 
 /* Worker, after it was admitted: goes through every layer. Descriptors are the caller's to close. */
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -64,33 +65,39 @@ void scratch_sweep(void) {
         folder_sweep(bases[i]);
 }
 
-static const char *name_of(unsigned slot, char space[16]) {
-    snprintf(space, 16, "%u", slot);
+enum { NAME = 32 };
+
+static const char *name_of(const struct scratch *scratch, unsigned slot, char space[NAME]) {
+    snprintf(space, NAME, "%u-%016llx", slot, (unsigned long long)scratch->keys[slot]);
     return space;
 }
 
-int scratch_make(const struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, struct failure *ret_failure) {
-    char name[16];
-    name_of(slot, name);
-    folder_remove(scratch->fd, name);
+int scratch_make(struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, struct failure *ret_failure) {
+    char name[NAME];
+    /* Landlock keeps nobody from asking for a file by its name. */
+    if (getrandom(&scratch->keys[slot], sizeof scratch->keys[slot], 0) != sizeof scratch->keys[slot])
+        return failure_set(ret_failure, EIO, "scratch", "getrandom() has nothing");
+    name_of(scratch, slot, name);
     if (mkdirat(scratch->fd, name, 0700) < 0 || (uid != geteuid() && fchownat(scratch->fd, name, uid, gid, 0) < 0))
         return failure_set(ret_failure, errno, "scratch", "cannot make %.80s/%s: %s", scratch->path, name, strerror(errno));
     return 0;
 }
 
-int scratch_enter(const struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure) {
-    snprintf(ret_path, VIEW_PATH, "%.100s/%u", scratch->path, slot);
+int scratch_enter(struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure) {
+    char name[NAME];
+    snprintf(ret_path, VIEW_PATH, "%.96s/%s", scratch->path, name_of(scratch, slot, name));
+    explicit_bzero(scratch->keys, sizeof scratch->keys);
     return chdir(ret_path) < 0
                ? failure_set(ret_failure, errno, "scratch", "cannot enter %.80s: %s", ret_path, strerror(errno))
                : 0;
 }
 
 bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy, uint64_t *ret_bytes) {
-    char name[16];
+    char name[NAME];
     uint64_t files;
     *ret_bytes = 0;
     return scratch->fd >= 0 &&
-           folder_measure(scratch->fd, name_of(slot, name), policy->scratch_files, ret_bytes, &files) == 0 &&
+           folder_measure(scratch->fd, name_of(scratch, slot, name), policy->scratch_files, ret_bytes, &files) == 0 &&
            (*ret_bytes > policy->scratch_bytes || files > policy->scratch_files);
 }
 
@@ -102,7 +109,7 @@ uint64_t scratch_used(const struct scratch *scratch) {
 }
 
 void scratch_remove(const struct scratch *scratch, unsigned slot) {
-    char name[16];
+    char name[NAME];
     if (scratch->fd >= 0)
-        folder_remove(scratch->fd, name_of(slot, name));
+        folder_remove(scratch->fd, name_of(scratch, slot, name));
 }

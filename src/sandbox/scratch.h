@@ -6,6 +6,7 @@
 #ifndef PX_SANDBOX_SCRATCH_H
 #define PX_SANDBOX_SCRATCH_H
 
+#include "base/config.h"
 #include "base/failure.h"
 #include "sandbox/policy.h"
 #include "sandbox/view.h"
@@ -13,10 +14,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+enum { SCRATCH_SLOTS = 2 * CONFIG_SLOTS };
+
 /* The folder that holds one folder for each worker; fd is -1 where workers mount instead. */
 struct scratch {
     int fd;
     char path[VIEW_PATH];
+    uint64_t keys[SCRATCH_SLOTS]; /* in the name of each worker's folder, so that no other can guess it */
 };
 
 /* Worker, in its own mount namespace: mounts /tmp and makes it the working directory. */
@@ -32,10 +36,10 @@ void scratch_done(struct scratch *scratch);
 void scratch_sweep(void);
 
 /* Zygote, before the worker is admitted: makes its folder, which belongs to uid. */
-int scratch_make(const struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, struct failure *ret_failure);
+int scratch_make(struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, struct failure *ret_failure);
 
-/* Worker: makes its folder the working directory; ret_path is where it is. */
-int scratch_enter(const struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure);
+/* Worker: makes its folder the working directory, and forgets the names of all others; ret_path is where it is. */
+int scratch_enter(struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure);
 
 /* Zygote, while the worker runs: whether it keeps more than it may, and how many bytes that are. A file that is open
  * and has no name is not seen. */

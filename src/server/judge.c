@@ -41,6 +41,7 @@ enum outcome judge_outcome(const struct job *job, size_t result_depth) {
     case ENDING_CPU: return OUTCOME_TIMEOUT;
     case ENDING_MEMORY: return OUTCOME_MEMORY;
     case ENDING_SCRATCH: return OUTCOME_SCRATCH_LIMIT;
+    case ENDING_THREADS: return OUTCOME_THREAD_LIMIT;
     case ENDING_CANCELLED: return OUTCOME_CANCELLED;
     default: return OUTCOME_LOST;
     }

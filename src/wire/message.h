@@ -55,6 +55,7 @@ enum ending {
     ENDING_CPU,       /* killed by the kernel: CPU time */
     ENDING_MEMORY,    /* killed: memory */
     ENDING_SCRATCH,   /* killed: files */
+    ENDING_THREADS,   /* killed: threads */
     ENDING_CANCELLED, /* killed: MESSAGE_CANCEL */
     ENDING_ANSWERED,  /* killed: MESSAGE_ANSWERED; CPU time and memory are not known yet */
     ENDING_NO_WORKER, /* never began: no worker could be made */

@@ -44,6 +44,9 @@ static void look_at(const struct crew *crew, struct member *member, struct membe
         end(member, ENDING_MEMORY);
     else if (crew_is_full(crew, member, &bytes))
         end(member, ENDING_SCRATCH);
+    /* Where the user is the whole service's the kernel cannot count them. */
+    else if (ret_usage->threads > crew->sandbox->policy.threads)
+        end(member, ENDING_THREADS);
     else if (ret_usage->threads > CROWD && !member->crowded && !cgroup_shares_cpu(&crew->sandbox->cgroup))
         make_room_for_others(member);
     *visible += bytes;

@@ -3,7 +3,6 @@ the keeper, nothing of it stays, and no neighbour is harmed."""
 import os
 import re
 import signal
-import time
 
 import pytest
 from service import Background, needs_poverty, together, wait_until
@@ -76,7 +75,7 @@ def main():
 HIDDEN = """
 import os, time
 def main():
-    os.mkdir('/tmp/hidden'); os.chmod('/tmp/hidden', 0o300)
+    os.mkdir('/tmp/hidden', 0o300)
     for i in range(10):
         open(f'/tmp/hidden/{i}', 'wb').write(b'x' * 1_000_000)
     time.sleep(4)
@@ -125,7 +124,7 @@ NEIGHBOUR = """
 import os, time
 def main():
     open('/tmp/mine', 'w').write('mine')
-    time.sleep(1.5)
+    time.sleep(2.5)
     os.mkdir('/tmp/more')
     return [open('/tmp/mine').read(), sorted(os.listdir('/tmp'))]
 """
@@ -152,7 +151,7 @@ def everywhere(number, name, *arguments):
     buffer = ctypes.create_string_buffer(4096)
     assert libc.syscall(79, buffer, ctypes.c_long(4096), 0, 0, 0, ctypes.c_ulong(MARK)) > 0
     own = os.path.basename(buffer.value)
-    base = b'/usr/..' + os.path.dirname(buffer.value) # no view translates that
+    base = os.path.dirname(buffer.value)
     return sorted({call(number, base + b'/%d' % n + name, *arguments) for n in range(32) if b'%d' % n != own})
 """
 OPEN, UNLINK, TRUNCATE, CHMOD, MKDIR = 2, 87, 76, 90, 83
@@ -163,30 +162,30 @@ OPEN, UNLINK, TRUNCATE, CHMOD, MKDIR = 2, 87, 76, 90, 83
                                      f"{UNLINK}, b'/mine'", f"{TRUNCATE}, b'/mine'", f"{MKDIR}, b'/folder', 0o700"],
                          ids=["read", "list", "create", "unlink", "truncate", "mkdir"])
 def test_a_neighbours_files_are_out_of_reach(poor, attempt):
-    """By Landlock alone: the user id is the same."""
+    """By Landlock alone: the user id is the same. truncate() is the view's to do, which finds the script's own /tmp."""
     victim = Background(poor.run, NEIGHBOUR)
-    poor.wait_for_busy(1)
-    time.sleep(0.3)
+    assert wait_until(lambda: kept(poor), 5)
     found = poor.result(REACH + f"def main(): return everywhere({attempt})")
-    assert "done" not in found and "EACCES" in found, found
+    assert "done" not in found and ("ENOENT" if attempt.startswith(str(TRUNCATE)) else "EACCES") in found, found
     assert victim.get().result == ["mine", ["mine", "more"]]
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="names system calls by their x86-64 numbers")
-def test_a_neighbours_folder_cannot_be_closed(poor):
-    """Landlock knows no chmod: the filter says that it is done, and nothing is."""
+@pytest.mark.parametrize("attempt", [f"{CHMOD}, b'', 0", f"{CHMOD}, b'/mine', 0"], ids=["folder", "file"])
+def test_a_neighbours_folder_cannot_be_closed(poor, attempt):
+    """Landlock knows no chmod: where the user id is the same the filter says that it is done, and nothing is."""
     victim = Background(poor.run, NEIGHBOUR)
-    poor.wait_for_busy(1)
-    time.sleep(0.3)
-    found = poor.result(REACH + f"def main(): return everywhere({CHMOD}, b'', 0)")
-    answer = victim.get()
-    assert found == ["done"] and answer.outcome == "ok", (found, answer)
+    assert wait_until(lambda: kept(poor), 5)
+    poor.result(REACH + f"def main(): return everywhere({attempt})")
+    assert victim.get().result == ["mine", ["mine", "more"]]
 
 
 CLOSED = {
     "no search": "os.makedirs('/tmp/a/b'); os.chmod('/tmp/a', 0); os.chmod('/tmp', 0)",
     "no writing": "os.makedirs('/tmp/a/b'); os.chmod('/tmp/a', 0o500); os.chmod('/tmp', 0o500)",
     "a link": "os.symlink('/usr', '/tmp/a'); os.chmod('/tmp', 0o500)",
+    "closed when made": "os.mkdir('/tmp/a', 0o300); os.mkdir('/tmp/a/b', 0o300); open('/tmp/a/b/x', 'w'); os.mkdir('/tmp/c', 0)",
+    "by its mask": "os.umask(0o777); os.mkdir('/tmp/a'); open('/tmp/x', 'w')",
     "deep": "os.makedirs('/tmp/' + 'd/' * 60); os.chmod('/tmp/d/d', 0)",
     "odd names": "[os.mkdir(b'/tmp/' + n) for n in (b'\\n', b'\\xff', b'-rf', b'...', b'\\x01')]",
 }

@@ -84,7 +84,7 @@ static void test_every_ending_with_every_kind(void **state) {
     static const enum outcome outcomes[] = {
         [ENDING_SIGNAL] = OUTCOME_KILLED,       [ENDING_DEADLINE] = OUTCOME_TIMEOUT,
         [ENDING_CPU] = OUTCOME_TIMEOUT,         [ENDING_MEMORY] = OUTCOME_MEMORY,
-        [ENDING_SCRATCH] = OUTCOME_SCRATCH_LIMIT, [ENDING_CANCELLED] = OUTCOME_CANCELLED, [ENDING_NO_WORKER] = OUTCOME_LOST,
+        [ENDING_SCRATCH] = OUTCOME_SCRATCH_LIMIT, [ENDING_THREADS] = OUTCOME_THREAD_LIMIT, [ENDING_CANCELLED] = OUTCOME_CANCELLED, [ENDING_NO_WORKER] = OUTCOME_LOST,
     };
     (void)state;
     for (unsigned ending = 0; ending <= ENDING_NO_WORKER + 1; ending++)

@@ -10,6 +10,7 @@ static const char *const names[] = {
     [OUTCOME_NOT_SERIALIZABLE] = "not_serializable",
     [OUTCOME_OUTPUT_LIMIT] = "output_limit",
     [OUTCOME_SCRATCH_LIMIT] = "scratch_limit",
+    [OUTCOME_THREAD_LIMIT] = "thread_limit",
     [OUTCOME_TIMEOUT] = "timeout",
     [OUTCOME_MEMORY] = "memory",
     [OUTCOME_KILLED] = "killed",

@@ -179,7 +179,6 @@ static void switch_off_one_of_little(void) {
     make_host();
     lose_user_namespaces();
     become_ordinary_user();
-    /* Without the filter there is no view either, and /tmp is the host's. */
     for (unsigned layer = 0; layer < LAYER_COUNT; layer++) {
         policy.off = layer_bit(layer);
         struct probe found = probe();
