@@ -127,8 +127,8 @@ int layer_explain(const struct isolation *isolation, unsigned word, struct failu
         if ((providers(word) & layer_bit(i)) == 0)
             continue;
         error = state->error != 0 ? state->error : error;
-        length += (size_t)snprintf(text + length, sizeof text - length, "%s%s: %s", length > 0 ? "; " : "", names[i],
-                                   state->detail);
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%s: %.*s", length > 0 ? "; " : "", names[i],
+                                   (int)sizeof state->detail, state->detail);
     }
     return failure_set(ret_failure, error, names[word], "%s", text);
 }

@@ -46,8 +46,14 @@ static int serve(int argc, char **argv) {
 
 static int doctor(int argc, char **argv) {
     struct config config;
-    bool json = argc > 0 && strcmp(argv[0], "--json") == 0;
-    if (take_options(argc - json, argv + json, &config) < 0)
+    bool json = false;
+    int count = 0;
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else
+            argv[count++] = argv[i];
+    if (take_options(count, argv, &config) < 0)
         return EXIT_USAGE;
     return doctor_run(&config, json);
 }

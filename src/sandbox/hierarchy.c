@@ -110,7 +110,7 @@ int hierarchy_open(const char *controller, struct failure *ret_failure) {
     leave_leaf(own);
     FILE *file = fopen("/proc/self/mountinfo", "re");
     if (file == NULL)
-        return failure_set(ret_failure, errno, layer, "cannot read /proc/self/mountinfo: %s", strerror(errno));
+        return failure_set(ret_failure, errno, layer, "open(/proc/self/mountinfo): %s", strerror(errno));
     r = -ENOENT;
     while (r == -ENOENT && getline(&line, &size, file) > 0)
         r = open_in_mount(line, controller, own);
@@ -205,10 +205,10 @@ int hierarchy_hand_down(int folder, const char *controllers, struct failure *ret
     if (r == -EBUSY)
         return failure_set(ret_failure, EBUSY, layer, "the group is not ours alone: other processes are in it");
     if (r < 0)
-        return failure_set(ret_failure, -r, layer, "cannot move into a group below: %s", strerror(-r));
+        return failure_set(ret_failure, -r, layer, "write(cgroup.procs): %s", strerror(-r));
     r = fd_write_file(folder, "cgroup.subtree_control", controllers);
     if (r < 0)
-        return failure_set(ret_failure, -r, layer, "cgroup.subtree_control was refused: %s", strerror(-r));
+        return failure_set(ret_failure, -r, layer, "write(cgroup.subtree_control): %s", strerror(-r));
     return 0;
 }
 
@@ -270,7 +270,7 @@ int hierarchy_make(int parent, int *ret_folder, struct failure *ret_failure) {
     make_name(name);
     for (int tries = 0; tries < 4; tries++) {
         if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
-            return failure_set(ret_failure, errno, layer, "cannot make the folder %s: %s", name, strerror(errno));
+            return failure_set(ret_failure, errno, layer, "mkdir(%s): %s", name, strerror(errno));
         cleanup_fd int folder = open_folder(parent, name);
         /* flock(2) belongs to the open file, so it ends with the last process that has it. A sweep holds
          * it for a moment only, but an owner with our pid in another pid namespace for good. */

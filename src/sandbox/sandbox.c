@@ -158,6 +158,11 @@ void sandbox_done(struct sandbox *sandbox) {
     sandbox->proc_fd = fd_close(sandbox->proc_fd);
 }
 
+/* Who the worker is as the zygote sees it. */
+static uid_t uid_of(const struct sandbox *sandbox, unsigned slot) {
+    return sandbox->has_slots ? (uid_t)(sandbox->policy.uid_base + 1 + slot) : geteuid();
+}
+
 /* The layer to blame where a clone is refused. */
 static const char *layer_of_clone(int flags) {
     return layer_name((flags & CLONE_NEWUSER) != 0 ? LAYER_USER : (flags & CLONE_NEWPID) != 0 ? LAYER_PID : LAYER_MOUNT);
@@ -166,10 +171,14 @@ static const char *layer_of_clone(int flags) {
 pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
     int flags = sandbox->plan.clone_flags;
     cleanup_fd int group = -1;
+    uid_t uid = uid_of(sandbox, slot);
+    gid_t gid = sandbox->has_slots ? (gid_t)uid : getegid();
     int r = cgroup_admit(&sandbox->cgroup, slot, &group, ret_failure);
-    if (r < 0)
+    if (r < 0 || (!sandbox->plan.mounts && (r = scratch_make(&sandbox->scratch, slot, uid, gid, ret_failure)) < 0))
         return r;
     pid_t pid = namespaces_clone(flags, group);
+    if (pid < 0)
+        sandbox_release(sandbox, slot);
     if (pid < 0)
         return failure_set(ret_failure, (int)-pid, layer_of_clone(flags), "clone(): %s", strerror((int)-pid));
     /* At once, since the folders are among the descriptors that it is about to close. */
@@ -178,18 +187,10 @@ pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_
     return pid;
 }
 
-/* Who the worker is as the zygote sees it. */
-static uid_t uid_of(const struct sandbox *sandbox, unsigned slot) {
-    return sandbox->has_slots ? (uid_t)(sandbox->policy.uid_base + 1 + slot) : geteuid();
-}
-
-int sandbox_admit(struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure) {
+int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure) {
     char path[64];
     uid_t uid = uid_of(sandbox, slot);
     int r;
-    if (!sandbox->plan.mounts &&
-        (r = scratch_make(&sandbox->scratch, slot, uid, sandbox->has_slots ? (gid_t)uid : getegid(), ret_failure)) < 0)
-        return r;
     if ((sandbox->plan.clone_flags & CLONE_NEWUSER) != 0 && (r = namespaces_map(sandbox->proc_fd, worker, uid, ret_failure)) < 0)
         return r;
     snprintf(path, sizeof path, "%d/oom_score_adj", (int)worker);

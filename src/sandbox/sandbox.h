@@ -45,12 +45,13 @@ int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, co
                     struct failure *ret_failure);
 void sandbox_done(struct sandbox *sandbox);
 
-/* Zygote: as fork(2), see namespaces_clone(); into the control group of its slot where there are any. A
+/* Zygote: as fork(2), see namespaces_clone(); into the control group and with the folder of its slot where there are
+ * any. A
  * negative errno comes with words. */
 pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
-/* Zygote: gives the worker the identity and the folder of its slot and makes it the first to die of memory. */
-int sandbox_admit(struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure);
+/* Zygote: gives the worker the identity of its slot and makes it the first to die of memory. */
+int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, struct failure *ret_failure);
 
 /* Worker, after it was admitted: goes through every layer. Descriptors are the caller's to close. */
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);

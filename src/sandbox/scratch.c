@@ -85,7 +85,7 @@ int scratch_make(struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, s
 
 int scratch_enter(struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure) {
     char name[NAME];
-    snprintf(ret_path, VIEW_PATH, "%.96s/%s", scratch->path, name_of(scratch, slot, name));
+    snprintf(ret_path, VIEW_PATH, "%.80s/%s", scratch->path, name_of(scratch, slot, name));
     explicit_bzero(scratch->keys, sizeof scratch->keys);
     return chdir(ret_path) < 0
                ? failure_set(ret_failure, errno, "scratch", "cannot enter %.80s: %s", ret_path, strerror(errno))

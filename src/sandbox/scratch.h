@@ -35,7 +35,7 @@ void scratch_done(struct scratch *scratch);
 /* Manager: removes what zygotes that were killed have left. */
 void scratch_sweep(void);
 
-/* Zygote, before the worker is admitted: makes its folder, which belongs to uid. */
+/* Zygote, before the worker is cloned: makes its folder, which belongs to uid. */
 int scratch_make(struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, struct failure *ret_failure);
 
 /* Worker: makes its folder the working directory, and forgets the names of all others; ret_path is where it is. */

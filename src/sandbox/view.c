@@ -154,7 +154,7 @@ static bool answer_id(int number, const long arguments[5], long *ret_answer) {
         struct utsname *name = (struct utsname *)arguments[0];
         *ret_answer = call_kernel(number, arguments);
         if (*ret_answer == 0)
-            memcpy(name->nodename, "sandbox", sizeof "sandbox");
+            strncpy(name->nodename, "sandbox", sizeof name->nodename); /* to the last byte */
         return true;
     }
     default: return false;

@@ -275,12 +275,19 @@ static unsigned connection_limit(const struct config *config) {
     return files.rlim_cur > 2 * kept ? (unsigned)(files.rlim_cur - kept) : (unsigned)(files.rlim_cur / 2);
 }
 
+/* A path is compared as a string: what is behind a %00 must not be lost on the way, or any path would do. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+}
+
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
                int take_listen) {
     *http = (struct http){.api = {.config = config, .runs = runs}, .loop = loop};
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
-        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
+        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
         MHD_OPTION_NOTIFY_COMPLETED, forget, http, MHD_OPTION_CONNECTION_LIMIT, connection_limit(config),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(64 << 10), MHD_OPTION_END);

@@ -94,7 +94,7 @@ def test_it_leaves_nothing():
 
 
 @pytest.mark.parametrize("arguments, word", [
-    (["--nonsense"], "--nonsense"), (["--json", "--json"], "--json"), (["nonsense"], "nonsense"), (["--jso"], "--jso"),
+    (["--nonsense"], "--nonsense"), (["nonsense"], "nonsense"), (["--jso"], "--jso"),
     (["--require=nonsense"], "nonsense"), (["--json", "--require=seccomp"], "rlimits"), (["--port=x"], "--port"),
 ])
 def test_wrong_usage(arguments, word):
@@ -102,11 +102,9 @@ def test_wrong_usage(arguments, word):
     assert done.returncode == 2 and done.stdout == "" and word in done.stderr and "--help" in done.stderr, done
 
 
-def test_the_json_flag_comes_first():
-    done = command("doctor", "--json", f"--require={FLOOR}")
-    assert done.returncode == 0 and json.loads(done.stdout)["required"] == FLOOR.split(",")
+def test_the_json_flag_may_stand_anywhere():
     done = command("doctor", f"--require={FLOOR}", "--json")
-    assert done.returncode == 2 and "--json" in done.stderr
+    assert done.returncode == 0 and json.loads(done.stdout)["required"] == FLOOR.split(",")
 
 
 @needs_poverty

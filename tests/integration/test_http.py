@@ -311,3 +311,9 @@ def test_many_clients_that_leave_with_a_reset(service):
         connection.sendall(with_length(GOOD)[: 20 + i])
         connection.close()
     service.assert_well()
+
+
+def test_a_nul_in_a_path_ends_nothing(service):
+    assert service.ask("POST", "/execute%00x", order("def main(): return 1")).status == 404
+    assert service.ask("GET", "/isolation%00").status == 404
+    assert service.ask("POST", "/%65xecute", order("def main(): return 1")).status == 200

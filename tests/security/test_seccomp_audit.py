@@ -82,7 +82,7 @@ def read_calls(path):
 def calls_behind_the_filter(path, zygote):
     """A process that the zygote made is behind it once its seccomp() has succeeded, a thread always."""
     calls = list(read_calls(path))
-    before = {int(result, 0) for pid, call, _, result, error in calls if pid == zygote and call in ("clone", "clone3") and not error}
+    before = {int(result, 0) for pid, call, _, result, error in calls if pid == zygote and call in ("clone", "clone3") and result and not error}
     for pid, call, arguments, result, error in calls:
         if pid == zygote or arguments is None:
             continue

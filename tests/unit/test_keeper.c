@@ -21,6 +21,8 @@ struct scene {
 static int begin(void **state) {
     static struct scene scene; /* a crew is large */
     scene.sandbox = (struct sandbox){.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    scene.sandbox.scratch.fd = -1;
+    scene.sandbox.policy.threads = 64;
     crew_init(&scene.crew, &scene.sandbox, 0, 0);
     *state = &scene.crew;
     return scene.sandbox.proc_fd < 0 ? -1 : 0;

@@ -26,6 +26,15 @@ static int tear_down(void **state) {
     return rmdir(base) != 0; /* whatever a test leaves fails it */
 }
 
+/* The path of a slot's folder below that of all, with more behind it. */
+static const char *at(const struct scratch *scratch, unsigned slot, const char *rest) {
+    static char space[2][64];
+    static unsigned turn;
+    turn = !turn;
+    snprintf(space[turn], sizeof space[turn], "%u-%016llx%s", slot, (unsigned long long)scratch->keys[slot], rest);
+    return space[turn];
+}
+
 static void write_at(const struct scratch *scratch, const char *name, size_t size) {
     static const char block[4096] = {1};
     int fd = openat(scratch->fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -62,13 +71,13 @@ static void test_one_folder_a_slot(void **state) {
     struct scratch scratch = prepare();
     assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
     assert_int_equal(scratch_make(&scratch, 511, geteuid(), getegid(), &failure), 0);
-    assert_int_equal(fstatat(scratch.fd, "3", &status, 0), 0);
+    assert_int_equal(fstatat(scratch.fd, at(&scratch, 3, ""), &status, 0), 0);
     assert_int_equal(status.st_mode & 07777, 0700);
-    write_at(&scratch, "3/left", 10);
-    write_at(&scratch, "511/kept", 10);
+    write_at(&scratch, at(&scratch, 3, "/left"), 10);
+    write_at(&scratch, at(&scratch, 511, "/kept"), 10);
     scratch_remove(&scratch, 3);
-    assert_int_equal(fstatat(scratch.fd, "3", &status, 0), -1);
-    assert_int_equal(fstatat(scratch.fd, "511/kept", &status, 0), 0);
+    assert_int_equal(fstatat(scratch.fd, at(&scratch, 3, ""), &status, 0), -1);
+    assert_int_equal(fstatat(scratch.fd, at(&scratch, 511, "/kept"), &status, 0), 0);
     scratch_remove(&scratch, 3); /* twice is no harm */
     scratch_done(&scratch);
 }
@@ -80,9 +89,9 @@ static void test_made_anew(void **state) {
     (void)state;
     struct scratch scratch = prepare();
     assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
-    write_at(&scratch, "3/left", 10);
+    write_at(&scratch, at(&scratch, 3, "/left"), 10);
     assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
-    assert_int_equal(fstatat(scratch.fd, "3/left", &status, 0), -1);
+    assert_int_equal(fstatat(scratch.fd, at(&scratch, 3, "/left"), &status, 0), -1);
     scratch_done(&scratch);
 }
 
@@ -93,7 +102,7 @@ static void test_it_belongs_to_its_worker(void **state) {
     need_root("gives folders to other users");
     struct scratch scratch = prepare();
     assert_int_equal(scratch_make(&scratch, 3, USER_ORDINARY, USER_ORDINARY + 1, &failure), 0);
-    assert_int_equal(fstatat(scratch.fd, "3", &status, 0), 0);
+    assert_int_equal(fstatat(scratch.fd, at(&scratch, 3, ""), &status, 0), 0);
     assert_int_equal(status.st_uid, USER_ORDINARY);
     assert_int_equal(status.st_gid, USER_ORDINARY + 1);
     scratch_done(&scratch);
@@ -105,11 +114,14 @@ static void enter(void) {
     char path[VIEW_PATH], here[256], wanted[256];
     struct failure failure = {0};
     become_ordinary_user();
+    snprintf(wanted, sizeof wanted, "%s/%s", shared.path, at(&shared, 4, ""));
+    const struct scratch before = shared;
     CHECK(scratch_enter(&shared, 4, path, &failure) == 0);
-    snprintf(wanted, sizeof wanted, "%s/4", shared.path);
     CHECK(strcmp(path, wanted) == 0 && getcwd(here, sizeof here) != NULL && strcmp(here, wanted) == 0);
     CHECK(close(open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
     /* A neighbour's is closed, names are not told, nothing can be added beside it. */
+    CHECK(scratch_enter(&shared, 5, path, &failure) == -ENOENT); /* the name is forgotten */
+    shared = before;
     CHECK(geteuid() == 0 || (scratch_enter(&shared, 5, path, &failure) == -EACCES && failure.error == EACCES));
     CHECK(open("..", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES);
     CHECK(mkdir("../6", 0700) < 0 && errno == EACCES);
@@ -128,7 +140,7 @@ static void test_a_worker_enters_its_own(void **state) {
 }
 
 static void test_too_large(void **state) {
-    char name[32];
+    char name[64];
     uint64_t bytes;
     struct failure failure;
     (void)state;
@@ -136,17 +148,17 @@ static void test_too_large(void **state) {
     assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
     assert_int_equal(scratch_make(&scratch, 4, geteuid(), getegid(), &failure), 0);
     assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes));
-    write_at(&scratch, "3/bytes", BYTES / 2);
+    write_at(&scratch, at(&scratch, 3, "/bytes"), BYTES / 2);
     assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes));
-    write_at(&scratch, "3/more", BYTES / 2 + 8192);
+    write_at(&scratch, at(&scratch, 3, "/more"), BYTES / 2 + 8192);
     assert_true(scratch_is_too_large(&scratch, 3, &policy, &bytes));
     assert_false(scratch_is_too_large(&scratch, 4, &policy, &bytes)); /* a neighbour is not blamed */
     for (int i = 0; i < FILES; i++) {
-        snprintf(name, sizeof name, "4/file%d", i);
+        snprintf(name, sizeof name, "%s%d", at(&scratch, 4, "/file"), i);
         write_at(&scratch, name, 0);
     }
     assert_false(scratch_is_too_large(&scratch, 4, &policy, &bytes));
-    write_at(&scratch, "4/one-more", 0);
+    write_at(&scratch, at(&scratch, 4, "/one-more"), 0);
     assert_true(scratch_is_too_large(&scratch, 4, &policy, &bytes));
     assert_false(scratch_is_too_large(&scratch, 9, &policy, &bytes)); /* not there */
     scratch_done(&scratch);
