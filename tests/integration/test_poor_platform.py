@@ -90,14 +90,40 @@ def main():
 """
 
 
-@pytest.mark.parametrize("script", [BYTES, FILES, FOLDERS, HIDDEN, ALL_HIDDEN],
-                         ids=["bytes", "files", "folders", "hidden", "all hidden"])
+NAMELESS = """
+import os, time
+def main():
+    kept = []
+    for i in range(50):
+        kept.append(os.open(f'/tmp/{i}', os.O_CREAT | os.O_WRONLY)); os.unlink(f'/tmp/{i}')
+        for _ in range(3): os.write(kept[-1], b'x' * 1_000_000)
+    time.sleep(4)
+"""
+
+
+@pytest.mark.parametrize("script", [BYTES, FILES, FOLDERS, HIDDEN, ALL_HIDDEN, NAMELESS],
+                         ids=["bytes", "files", "folders", "hidden", "all hidden", "nameless"])
 def test_a_script_that_fills_its_folder(poor, script):
     answer = poor.run(script)
     assert (answer.status, answer.outcome) == (500, "scratch_limit"), answer
     assert answer.seconds < 4
     poor.assert_well()
     assert wait_until(lambda: not kept(poor), 5), kept(poor)
+
+
+def test_threads_are_bounded(start):
+    """All workers are one user of the kernel's, which counts its threads together; so the keeper counts."""
+    one = start(*LIMITS, "--threads=20", poor=True)
+    script = """
+import threading, time
+def main():
+    for _ in range({}): threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+    time.sleep(0.5); return 'done'
+"""
+    assert one.result(script.format(15)) == "done"
+    answer = one.run(script.format(40))
+    assert (answer.status, answer.outcome) == (500, "thread_limit"), answer
+    one.assert_well()
 
 
 def test_up_to_the_limit_nothing_happens(poor):
@@ -147,13 +173,20 @@ def call(number, *arguments):
     values = [ctypes.c_long(a) if isinstance(a, int) else ctypes.c_char_p(a) for a in arguments]
     values += [ctypes.c_long(0)] * (5 - len(values)) + [ctypes.c_ulong(MARK)]
     return errno.errorcode[ctypes.get_errno()] if libc.syscall(ctypes.c_long(number), *values) < 0 else 'done'
-def everywhere(number, name, *arguments):
+def everywhere(names, number, name, *arguments):
     buffer = ctypes.create_string_buffer(4096)
     assert libc.syscall(79, buffer, ctypes.c_long(4096), 0, 0, 0, ctypes.c_ulong(MARK)) > 0
     own = os.path.basename(buffer.value)
     base = os.path.dirname(buffer.value)
-    return sorted({call(number, base + b'/%d' % n + name, *arguments) for n in range(32) if b'%d' % n != own})
+    return sorted({call(number, base + b'/' + at.encode() + name, *arguments) for at in names if at.encode() != own})
 """
+
+
+def reach(poor, attempt):
+    """At the folder of every worker. A script cannot know their names; here it is told."""
+    names = [name for path in folders(poor.uid_base) for name in os.listdir(path) if name != "root"]
+    assert all(re.fullmatch("[0-9]+-[0-9a-f]{16}", name) for name in names), names
+    return poor.result(REACH + f"def main(): return everywhere({names}, {attempt})")
 OPEN, UNLINK, TRUNCATE, CHMOD, MKDIR = 2, 87, 76, 90, 83
 
 
@@ -165,7 +198,7 @@ def test_a_neighbours_files_are_out_of_reach(poor, attempt):
     """By Landlock alone: the user id is the same. truncate() is the view's to do, which finds the script's own /tmp."""
     victim = Background(poor.run, NEIGHBOUR)
     assert wait_until(lambda: kept(poor), 5)
-    found = poor.result(REACH + f"def main(): return everywhere({attempt})")
+    found = reach(poor, attempt)
     assert "done" not in found and ("ENOENT" if attempt.startswith(str(TRUNCATE)) else "EACCES") in found, found
     assert victim.get().result == ["mine", ["mine", "more"]]
 
@@ -176,7 +209,7 @@ def test_a_neighbours_folder_cannot_be_closed(poor, attempt):
     """Landlock knows no chmod: where the user id is the same the filter says that it is done, and nothing is."""
     victim = Background(poor.run, NEIGHBOUR)
     assert wait_until(lambda: kept(poor), 5)
-    poor.result(REACH + f"def main(): return everywhere({attempt})")
+    reach(poor, attempt)
     assert victim.get().result == ["mine", ["mine", "more"]]
 
 
