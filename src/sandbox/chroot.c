@@ -24,6 +24,10 @@ int chroot_enter(struct failure *ret_failure) {
     return 0;
 }
 
+bool chroot_holds(const char *path) {
+    return strncmp(path, ROOT "/", strlen(ROOT "/")) == 0;
+}
+
 const char *chroot_path(const char *path) {
-    return strncmp(path, ROOT "/", strlen(ROOT "/")) == 0 ? path + strlen(ROOT) : path;
+    return chroot_holds(path) ? path + strlen(ROOT) : path;
 }

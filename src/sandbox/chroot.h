@@ -6,9 +6,14 @@
 
 #include "base/failure.h"
 
+#include <stdbool.h>
+
 /* Zygote, once, with CAP_SYS_CHROOT: makes the link where it is missing, and moves in. Nothing outside /usr is in
  * reach afterwards but by descriptors it holds already. */
 int chroot_enter(struct failure *ret_failure);
+
+/* Whether a folder is in there. */
+bool chroot_holds(const char *path);
 
 /* A path below /usr as it is called in there. */
 const char *chroot_path(const char *path);

@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "sandbox/chroot.h"
 #include "sandbox/probe.h"
 #include "sandbox/sandbox.h"
 #include "wire/inherit.h"
@@ -134,6 +135,13 @@ static int complete_policy(const struct config *config, struct policy *policy, s
     return 0;
 }
 
+/* Layers that a test build was told to do without; a release build has no such option. */
+static uint32_t left_out(const struct config *config) {
+    struct policy policy;
+    policy_init(&policy, config);
+    return policy.off;
+}
+
 /* Before anything is loaded: what this platform grants, and whether that is enough. */
 static int probe(const struct config *config, const struct policy *policy, struct probe *ret_probe,
                  struct failure *ret_failure) {
@@ -141,11 +149,25 @@ static int probe(const struct config *config, const struct policy *policy, struc
     int r = layer_parse(config->require, &floor, ret_failure);
     if (r < 0 || (r = probe_platform(policy, ret_probe, ret_failure)) < 0)
         return r;
-    unsigned missing = layer_missing(&ret_probe->isolation, floor & ~policy->off);
+    unsigned missing = layer_missing(&ret_probe->isolation, floor & ~left_out(config));
     if (missing == LAYER_WORDS)
         return 0;
     report_layers(&ret_probe->isolation);
     return layer_explain(&ret_probe->isolation, missing, ret_failure);
+}
+
+/* Python may have folders that a chroot would hide, and nobody knew before it started. */
+static int keep_folders_in_sight(const struct config *config, struct policy *policy, struct probe *found,
+                                 struct failure *ret_failure) {
+    for (size_t i = 0; found->plan.chroot && i < POLICY_MAX_PATHS && policy->read_only[i] != NULL; i++) {
+        if (chroot_holds(policy->read_only[i]) || strcmp(policy->read_only[i], "/etc/alternatives") == 0)
+            continue;
+        policy->off |= layer_bit(LAYER_CHROOT);
+        int r = probe(config, policy, found, ret_failure);
+        layer_unused(&found->isolation, LAYER_CHROOT, "Python has folders outside /usr");
+        return r;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -164,7 +186,8 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     policy_init(&policy, &config);
     if (probe(&config, &policy, &found, &failure) < 0 || start_python(&config, &failure) < 0 ||
-        complete_policy(&config, &policy, &failure) < 0 || sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
+        complete_policy(&config, &policy, &failure) < 0 || keep_folders_in_sight(&config, &policy, &found, &failure) < 0 ||
+        sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);
     probe_explain(&found, &sandbox.isolation);
     settle_heap();
