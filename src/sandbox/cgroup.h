@@ -61,7 +61,4 @@ void cgroup_done(struct cgroup *cgroup);
 /* Manager: removes what zygotes left that were killed. Waits a moment for their last workers. */
 void cgroup_sweep(void);
 
-/* Tries all of it with a throwaway child. 0, and in detail what is bounded, or why not. */
-int cgroup_probe(char *ret_detail, size_t size, struct failure *ret_failure);
-
 #endif

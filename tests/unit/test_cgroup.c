@@ -361,16 +361,6 @@ static void test_refusals(void **state) {
     in_child(be_nobody);
 }
 
-static void test_probe(void **state) {
-    (void)state;
-    struct cgroup cgroup;
-    char detail[64] = "";
-    prepare(&cgroup); /* its own folder is no hindrance */
-    assert_int_equal(cgroup_probe(detail, sizeof detail, NULL), 0);
-    assert_non_null(strstr(detail, "memory"));
-    cgroup_done(&cgroup);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_beyond_the_limit_kills),
@@ -382,7 +372,6 @@ int main(void) {
         cmocka_unit_test(test_sweep_spares_the_living),
         cmocka_unit_test(test_slots_end_somewhere),
         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
