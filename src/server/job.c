@@ -31,10 +31,12 @@ static int write_order(struct job *job, const struct job_request *request) {
     return 0;
 }
 
-static int copy_stdin(struct job *job, const struct json_span *text) {
-    buf_init(&job->stdin_text, text->size);
-    int r = buf_reserve(&job->stdin_text, text->size);
-    return r < 0 ? r : buf_add(&job->stdin_text, text->data, text->size);
+static void take_stdin(struct job *job, struct buf *text) {
+    if (text == NULL)
+        return;
+    job->stdin_text = *text;
+    buf_init(text, 0);
+    job->worker_limits.flags |= job->stdin_text.len > 0 ? JOB_STDIN : 0u;
 }
 
 static uint64_t limit_of(const struct config *config, const struct job_request *request, enum request_limit limit) {
@@ -52,8 +54,7 @@ static void set_limits(struct job *job, const struct config *config, const struc
         .memory_bytes = job->limits.memory_bytes,
         .file_bytes = config->scratch_mb << 20,
         .result_bytes = config->result_kb << 10,
-        .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->seeded ? JOB_SEED : 0u) |
-                 (request->stdin_text.size > 0 ? JOB_STDIN : 0u),
+        .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->seeded ? JOB_SEED : 0u),
         .seed = request->seed,
         .script_bytes = request->script.size,
         .input_bytes = request->input.size,
@@ -69,13 +70,14 @@ struct job *job_new(const struct config *config, const struct job_request *reque
     job->references = 1;
     job->wants_details = request->wants_details;
     set_limits(job, config, request);
+    take_stdin(job, request->take_stdin);
     /* An error text may be a little longer than the smallest result limit. */
     frame_reader_init(&job->answer, (config->result_kb << 10) + (1u << 20));
     capture_init(&job->out, limit_of(config, request, LIMIT_OUTPUT_KB) << 10);
     capture_init(&job->err, config->stderr_kb << 10);
     for (size_t i = 0; i < WATCH_CLIENT; i++)
         job->fds[i] = -1;
-    if (write_order(job, request) < 0 || copy_stdin(job, &request->stdin_text) < 0) {
+    if (write_order(job, request) < 0) {
         job_unref(job);
         return NULL;
     }

@@ -31,9 +31,9 @@ enum job_watch { WATCH_CHANNEL, WATCH_STDOUT, WATCH_STDERR, WATCH_STDIN, WATCH_C
 
 /* What a request asks for; all but the script is empty or 0 where it does not say. Spans are borrowed. */
 struct job_request {
-    struct json_span script; /* decoded, as are the bytes of stdin */
-    struct json_span stdin_text;
-    struct json_span input; /* JSON as it was sent */
+    struct json_span script; /* decoded */
+    struct buf *take_stdin;  /* likewise; NULL for none */
+    struct json_span input;  /* JSON as it was sent */
     struct json_span args;
     struct json_span kwargs;
     uint64_t limits[LIMIT_COUNT];
@@ -81,7 +81,8 @@ struct job {
     unsigned references;
 };
 
-/* A job with one reference, and all that it needs of the request copied. NULL where there is no memory. */
+/* A job with one reference, and all that it needs of the request copied, but stdin taken out of its buffer. NULL where
+ * there is no memory. */
 struct job *job_new(const struct config *config, const struct job_request *request);
 
 /* Bytes that it holds of the request, at most; they go when the worker has taken them. */

@@ -1,14 +1,13 @@
 /* Request bodies: see request.h. Runs in the server, on hostile input.
  *
  * The body is scanned once (server/json.h), which bounds its nesting and makes no tree of what nobody
- * asked for; only the few values that mean something are decoded, by jansson.
+ * asked for; only the few values that mean something are decoded.
  */
 #include "server/request.h"
 
 #include "server/json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,47 +44,11 @@ struct fields {
     struct json_span values[FIELD_COUNT];
 };
 
-void request_prepare(void) {
-    json_object_seed(0);
-}
-
-/* The string or literal that a span holds; NULL where jansson refuses it: half a surrogate pair has no
- * UTF-8, and Python could not compile it. */
-static json_t *decode(struct json_span span) {
-    return json_loadb(span.data, span.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-}
-
-static unsigned hex_value(char digit) {
-    return digit <= '9' ? (unsigned)(digit - '0') : (unsigned)((digit | 0x20) - 'a' + 10);
-}
-
-/* As what it means, not as it is written. The names are of letters and underscores, for which no other escape than
- * \u stands; a body can have a million keys, so this is cheap for those nobody knows. */
-static bool key_is(struct json_span key, const char *name) {
-    const char *at = key.data + 1;
-    const char *end = key.data + key.size - 1;
-    for (; *name != '\0'; name++) {
-        unsigned character = 0;
-        if (at == end)
-            return false;
-        if (*at != '\\') {
-            character = (unsigned char)*at++;
-        } else if (at[1] == 'u') { /* with four digits, or the body would not be JSON */
-            for (int i = 2; i < 6; i++)
-                character = character << 4 | hex_value(at[i]);
-            at += 6;
-        }
-        if (character != (unsigned char)*name)
-            return false;
-    }
-    return at == end;
-}
-
 /* The last of duplicate keys wins; keys nobody knows are ignored. */
 static int take_field(struct json_span key, struct json_span value, void *context) {
     struct fields *fields = context;
     for (size_t i = 0; i < FIELD_COUNT; i++)
-        if (key_is(key, kinds[i].key))
+        if (json_string_is(key, kinds[i].key))
             fields->values[i] = value;
     return 0;
 }
@@ -184,7 +147,7 @@ struct limit_values {
 static int take_limit(struct json_span key, struct json_span value, void *context) {
     struct limit_values *found = context;
     for (size_t i = 0; i < LIMIT_COUNT; i++)
-        if (key_is(key, config_limit(found->config, (enum request_limit)i).key)) {
+        if (json_string_is(key, config_limit(found->config, (enum request_limit)i).key)) {
             found->values[i] = is_null(value) ? (struct json_span){0} : value;
             return 0;
         }
@@ -232,38 +195,42 @@ static int read_limits(const struct config *config, struct json_span span, struc
 
 /* --- A job --- */
 
-static struct json_span text_of(const json_t *string) {
-    return (struct json_span){json_string_value(string), json_string_length(string)};
+/* Decodes a string into a buffer of just its size. */
+static int read_text(struct json_span string, const char *name, struct buf *ret_text, struct request_error *ret_error) {
+    size_t size;
+    if (json_text_size(string, &size) < 0)
+        return refuse(ret_error, 400, "Invalid input: '%s' has half of a surrogate pair.", name);
+    buf_init(ret_text, size);
+    if (buf_reserve(ret_text, size) < 0)
+        return refuse(ret_error, 500, "Out of memory.");
+    return json_text(string, ret_text);
 }
 
-static int make_job(const struct config *config, const struct job_request *request, struct job **ret_job,
-                    struct request_error *ret_error) {
-    if (request->script.size > config->script_kb << 10)
-        return refuse(ret_error, 413, "Script is too large: %zu bytes, the limit is %llu.", request->script.size,
+static int read_script(const struct config *config, struct json_span string, struct buf *ret_text,
+                       struct request_error *ret_error) {
+    size_t size;
+    if (json_text_size(string, &size) == 0 && size > config->script_kb << 10)
+        return refuse(ret_error, 413, "Script is too large: %zu bytes, the limit is %llu.", size,
                       (unsigned long long)(config->script_kb << 10));
-    *ret_job = job_new(config, request);
-    return *ret_job != NULL ? 0 : refuse(ret_error, 500, "Out of memory.");
+    return read_text(string, "script", ret_text, ret_error);
 }
 
-/* The two strings are decoded for as long as it takes to copy them. */
-static int make_job_with_texts(const struct config *config, const struct fields *fields, struct job_request *request,
-                               struct job **ret_job, struct request_error *ret_error) {
+/* The two strings are decoded, and the job made. */
+static int make_job(const struct config *config, const struct fields *fields, struct job_request *request,
+                    struct job **ret_job, struct request_error *ret_error) {
     struct json_span stdin_text = fields->values[FIELD_STDIN];
-    json_t *script = decode(fields->values[FIELD_SCRIPT]);
-    json_t *text = stdin_text.data != NULL ? decode(stdin_text) : NULL;
-    int r;
-    if (script == NULL) {
-        r = refuse(ret_error, 400, "Invalid input: 'script' has half of a surrogate pair.");
-    } else if (stdin_text.data != NULL && text == NULL) {
-        r = refuse(ret_error, 400, "Invalid input: 'stdin' has half of a surrogate pair.");
-    } else {
-        request->script = text_of(script);
-        if (text != NULL)
-            request->stdin_text = text_of(text);
-        r = make_job(config, request, ret_job, ret_error);
+    struct buf script = {0}, text = {0};
+    int r = read_script(config, fields->values[FIELD_SCRIPT], &script, ret_error);
+    if (r == 0 && stdin_text.data != NULL)
+        r = read_text(stdin_text, "stdin", &text, ret_error);
+    if (r == 0) {
+        request->script = (struct json_span){script.data, script.len};
+        request->take_stdin = &text;
+        *ret_job = job_new(config, request);
+        r = *ret_job != NULL ? 0 : refuse(ret_error, 500, "Out of memory.");
     }
-    json_decref(script);
-    json_decref(text);
+    buf_done(&script);
+    buf_done(&text);
     return r;
 }
 
@@ -286,5 +253,5 @@ int request_parse(const struct config *config, const char *body, size_t size, st
     request.input = fields.values[FIELD_INPUT];
     request.args = fields.values[FIELD_ARGS];
     request.kwargs = fields.values[FIELD_KWARGS];
-    return make_job_with_texts(config, &fields, &request, ret_job, ret_error);
+    return make_job(config, &fields, &request, ret_job, ret_error);
 }

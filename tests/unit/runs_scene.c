@@ -100,7 +100,10 @@ struct job *runs_scene_submit_script(struct runs_scene *scene, const char *scrip
 }
 
 struct job *runs_scene_submit_stdin(struct runs_scene *scene, const char *text, size_t size) {
-    return admitted(scene, &(struct job_request){.script = script_text, .stdin_text = {text, size}});
+    struct buf copy;
+    buf_init(&copy, size);
+    assert_int_equal(buf_add(&copy, text, size), 0);
+    return admitted(scene, &(struct job_request){.script = script_text, .take_stdin = &copy});
 }
 
 int runs_scene_try(struct runs_scene *scene) {
