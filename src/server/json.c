@@ -319,12 +319,15 @@ static size_t encode(unsigned character, char ret_bytes[4]) {
 
 /* The escape at `at`. How many bytes it stands for, and how many it takes; 0 for half of a surrogate pair. */
 static size_t unescape(const char *at, const char *end, char ret_bytes[4], size_t *ret_taken) {
-    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
     *ret_taken = 2;
-    if (at[1] != 'u') {
-        const char *letter = strchr(letters, at[1]);
-        ret_bytes[0] = letter != NULL ? meanings[letter - letters] : at[1];
-        return 1;
+    switch (at[1]) {
+    case 'b': *ret_bytes = '\b'; return 1;
+    case 'f': *ret_bytes = '\f'; return 1;
+    case 'n': *ret_bytes = '\n'; return 1;
+    case 'r': *ret_bytes = '\r'; return 1;
+    case 't': *ret_bytes = '\t'; return 1;
+    case 'u': break;
+    default: *ret_bytes = at[1]; return 1;
     }
     unsigned unit = hex_unit(at + 2);
     *ret_taken = 6;
@@ -337,41 +340,44 @@ static size_t unescape(const char *at, const char *end, char ret_bytes[4], size_
     return second < 0xdc00 || second > 0xdfff ? 0 : encode(0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00), ret_bytes);
 }
 
-static int add(struct buf *to, size_t *size, const char *data, size_t more) {
-    *size += more;
-    return to != NULL ? buf_add(to, data, more) : 0;
-}
-
-/* Adds to a buffer where there is one, and counts. */
-static int decode(struct json_span string, struct buf *to, size_t *size) {
+/* `to` has room for the text, or is NULL where only its size is wanted. */
+static int decode(struct json_span string, char *to, size_t *ret_size) {
     const char *at = string.data + 1;
     const char *end = string.data + string.size - 1;
+    size_t size = 0, taken = 0;
     while (at < end) {
         char bytes[4];
-        size_t taken;
-        const char *escape = memchr(at, '\\', (size_t)(end - at));
-        int r = add(to, size, at, (size_t)((escape != NULL ? escape : end) - at));
-        if (r < 0 || escape == NULL)
-            return r;
-        size_t count = unescape(escape, end, bytes, &taken);
-        if (count == 0)
-            return -EILSEQ;
-        if ((r = add(to, size, bytes, count)) < 0)
-            return r;
-        at = escape + taken;
+        const char *piece = bytes;
+        size_t count;
+        if (*at == '\\') {
+            count = unescape(at, end, bytes, &taken);
+            if (count == 0)
+                return -EILSEQ;
+        } else {
+            const char *escape = memchr(at, '\\', (size_t)(end - at));
+            piece = at;
+            count = taken = (size_t)((escape != NULL ? escape : end) - at);
+        }
+        if (to != NULL)
+            memcpy(to + size, piece, count);
+        size += count;
+        at += taken;
     }
+    *ret_size = size;
     return 0;
 }
 
 int json_text_size(struct json_span string, size_t *ret_size) {
-    size_t size = 0;
-    int r = decode(string, NULL, &size);
-    if (r == 0)
-        *ret_size = size;
-    return r;
+    return decode(string, NULL, ret_size);
 }
 
 int json_text(struct json_span string, struct buf *to) {
-    size_t size = 0;
-    return decode(string, to, &size);
+    size_t size;
+    int r;
+    if ((r = json_text_size(string, &size)) < 0 || (r = buf_reserve(to, size)) < 0)
+        return r;
+    if (size > 0)
+        r = decode(string, to->data + to->len, &size);
+    to->len += size;
+    return r;
 }

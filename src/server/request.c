@@ -195,15 +195,12 @@ static int read_limits(const struct config *config, struct json_span span, struc
 
 /* --- A job --- */
 
-/* Decodes a string into a buffer of just its size. */
 static int read_text(struct json_span string, const char *name, struct buf *ret_text, struct request_error *ret_error) {
-    size_t size;
-    if (json_text_size(string, &size) < 0)
+    buf_init(ret_text, string.size);
+    int r = json_text(string, ret_text);
+    if (r == -EILSEQ)
         return refuse(ret_error, 400, "Invalid input: '%s' has half of a surrogate pair.", name);
-    buf_init(ret_text, size);
-    if (buf_reserve(ret_text, size) < 0)
-        return refuse(ret_error, 500, "Out of memory.");
-    return json_text(string, ret_text);
+    return r < 0 ? refuse(ret_error, 500, "Out of memory.") : 0;
 }
 
 static int read_script(const struct config *config, struct json_span string, struct buf *ret_text,

@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from service import SANITIZED, Service, resident_kb, status_field, together, wait_until
+from service import SANITIZED, Service, needs_poverty, resident_kb, status_field, together, wait_until
 
 ECHO = "def main(x): return x"
 CALL = "def main(*args, **kwargs): return [args, kwargs]"
@@ -394,4 +394,12 @@ def test_many_large_requests_wait_within_bounds(start):
     assert {answer.status for answer in answers} <= {200, 503}
     assert sum(answer.status == 200 for answer in answers) >= 10
     assert any("large" in answer.error for answer in answers if answer.status == 503)
+    one.assert_well()
+
+
+@needs_poverty
+def test_where_no_namespaces_are_granted(start):
+    one = start("--scratch-mb=1", poor=True)
+    script = "import os, sys\ndef main(x): return [x, len(sys.stdin.buffer.read()), os.listdir('/tmp')]"
+    assert one.run(script, input=2**70, stdin="x" * (8 * MIB), seed=1, limits={"memory_mb": 128}).result == [2**70, 8 * MIB, []]
     one.assert_well()
