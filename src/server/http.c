@@ -161,6 +161,7 @@ static enum MHD_Result execute(struct exchange *exchange) {
         set_ready(exchange);
         return send_response(exchange);
     }
+    /* What it waits with in the queue, or for a worker to read it; let go of when the job is finished. */
     hold(exchange, job_held(exchange->job));
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);

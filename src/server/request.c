@@ -28,13 +28,17 @@ enum field {
 
 static const struct {
     const char *key;
-    char first;       /* of a value of the right type; NUL where request_parse() sees to it */
+    char first; /* of a value of the right type; NUL where another function sees to it */
     const char *type;
 } kinds[FIELD_COUNT] = {
-    [FIELD_SCRIPT] = {"script", '\0', NULL},   [FIELD_DETAILS] = {"details", '\0', NULL},
-    [FIELD_INPUT] = {"input", '\0', NULL},     [FIELD_ARGS] = {"args", '[', "an array"},
-    [FIELD_KWARGS] = {"kwargs", '{', "an object"}, [FIELD_STDIN] = {"stdin", '"', "a string"},
-    [FIELD_SEED] = {"seed", '\0', NULL},       [FIELD_LIMITS] = {"limits", '{', "an object"},
+    [FIELD_SCRIPT] = {"script", '\0', NULL},
+    [FIELD_DETAILS] = {"details", '\0', NULL},
+    [FIELD_INPUT] = {"input", '\0', NULL},
+    [FIELD_ARGS] = {"args", '[', "an array"},
+    [FIELD_KWARGS] = {"kwargs", '{', "an object"},
+    [FIELD_STDIN] = {"stdin", '"', "a string"},
+    [FIELD_SEED] = {"seed", '\0', NULL},
+    [FIELD_LIMITS] = {"limits", '{', "an object"},
 };
 
 #define SEED_MAX INT64_MAX
@@ -110,12 +114,11 @@ static int check_types(struct fields *fields, struct request_error *ret_error) {
     return 0;
 }
 
-/* Whether the JSON is an integer, written as one. What is larger than 64 bits is UINT64_MAX, what is negative is
- * said to be, for the caller has bounds in any case. */
+/* Whether the JSON is an integer, written as one. ret_number is without its sign, and UINT64_MAX where it is larger. */
 static bool read_integer(struct json_span span, uint64_t *ret_number, bool *ret_negative) {
-    size_t i = *ret_negative = span.data[0] == '-';
+    *ret_negative = span.data[0] == '-';
     *ret_number = 0;
-    for (; i < span.size; i++) {
+    for (size_t i = *ret_negative ? 1 : 0; i < span.size; i++) {
         unsigned digit = (unsigned char)span.data[i] - '0';
         if (digit > 9)
             return false;

@@ -129,6 +129,8 @@ def test_what_decoding_takes_is_the_runs_own(service):
     """Five million lists are 300 MiB, of whatever size their text is."""
     answer = raw(service, "def main(x): return len(x)", b'"input": [' + b"[]," * 5_000_000 + b"0]")
     assert (answer.outcome, answer.status) in [("memory", 400), ("memory", 500)], answer
+    wide = b'"input": "\xf0\x9f\x90\x8d' + b"a" * 12_000_000 + b'", "limits": {"memory_mb": 16}'  # four bytes a character
+    assert raw(service, ECHO, wide).outcome == "memory"
     begin = time.monotonic()
     assert raw(service, ECHO, b'"input": ' + b"9" * 3_000_000 + b', "limits": {"wall_ms": 400}').outcome == "timeout"
     assert time.monotonic() - begin < 3
