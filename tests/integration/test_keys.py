@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from service import SANITIZED, Service, needs_poverty, resident_kb, status_field, together, wait_until
+from service import SANITIZED, Service, needs_poverty, resident_kb, status_field, together, unsanitized, wait_until
 
 ECHO = "def main(x): return x"
 CALL = "def main(*args, **kwargs): return [args, kwargs]"
@@ -269,6 +269,7 @@ def test_less_time(service):
     assert answer.outcome == "timeout" and answer.seconds < 4
 
 
+@unsanitized
 def test_less_memory(service):
     script = "def main():\n    all = []\n    while len(all) < 200: all.append(bytearray(b'x' * 1048576))\n    return 1"
     assert service.run(script).body == ONE
@@ -281,6 +282,7 @@ def test_less_output(service):
     assert answer["stdout"] == "x" * 1024 and answer["stdout_truncated"] is True
 
 
+@unsanitized
 def test_more_where_the_operator_lets_them(generous):
     nap = "import time\ndef main(): time.sleep(1); return 1"
     assert generous.run(nap).outcome == "timeout"
