@@ -10,9 +10,11 @@ import _json
 import builtins
 import gc
 import io
+import json.decoder
 import linecache
 import math
 import os
+import random
 import sys
 import types
 
@@ -25,10 +27,15 @@ FRAMES_MAX = 20  # of a traceback, at either end
 
 modules = sys.modules
 line_cache = linecache.cache
+get_recursion_limit = sys.getrecursionlimit
 set_recursion_limit = sys.setrecursionlimit
+get_digits_limit = sys.get_int_max_str_digits
+set_digits_limit = sys.set_int_max_str_digits
 make_encoder = _json.make_encoder
 escape = _json.encode_basestring_ascii
 isfinite = math.isfinite
+scan_json = json.decoder.JSONDecoder().scan_once
+seed_random = random.seed
 Module = types.ModuleType
 StringIO = io.StringIO
 
@@ -58,6 +65,15 @@ def open_streams():
         stream.mode = "w"
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def open_stdin():
+    """Where a request has one. What the interpreter opened at its start took it for a file."""
+    stream = io.TextIOWrapper(
+        io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8", errors="surrogateescape"
+    )
+    stream.mode = "r"
+    sys.stdin = sys.__stdin__ = stream
 
 
 # --- Results ----------------------------------------------------------------------------------------
@@ -298,10 +314,41 @@ def report(error, source, wants_details):
         return kind, b"MemoryError" if kind == MEMORY else b"Exception", b""
 
 
+# --- What a request hands in ------------------------------------------------------------------------
+
+
+def arguments_of(texts):
+    """(args, kwargs) for main(), out of the JSON of input, args and kwargs, None for each that there is not.
+    The server has checked it, also its depth; integers have as many digits as they like."""
+    input, args, kwargs = texts
+    texts.clear()  # they may be large, and are not needed again
+    recursion, digits = get_recursion_limit(), get_digits_limit()
+    try:
+        set_recursion_limit(1200)
+        set_digits_limit(0)
+        if input is not None:
+            return (scan_json(input, 0)[0],), {}
+        return (
+            () if args is None else scan_json(args, 0)[0],
+            {} if kwargs is None else scan_json(kwargs, 0)[0],
+        )
+    finally:
+        set_recursion_limit(recursion)
+        set_digits_limit(digits)
+
+
+def set_seed(seed):
+    """The global generators; numpy's takes 32 bits."""
+    seed_random(seed)
+    numpy_random = modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(seed % 2**32)
+
+
 # --- A run ------------------------------------------------------------------------------------------
 
 
-def run(source, result_limit, wants_details):
+def run(source, result_limit, wants_details, texts=None, seed=None, has_stdin=False):
     """Executes the script as one module, calls main(), and returns (kind, text, details)."""
     module = Module("__main__")
     modules["__main__"] = module
@@ -310,11 +357,16 @@ def run(source, result_limit, wants_details):
     # Where inspect.getsource and tracebacks that the script prints look for its lines.
     line_cache[FILENAME] = (len(source), None, split_lines(source), FILENAME)
     try:
+        args, kwargs = arguments_of(texts or [None, None, None])
+        if has_stdin:
+            open_stdin()
+        if seed is not None:
+            set_seed(seed)
         exec(compile(source, FILENAME, "exec", dont_inherit=True), namespace)
         main = namespace.get("main")
         if not callable(main):
             return NO_MAIN, b"", b""
-        result = main()
+        result = main(*args, **kwargs)
     except SystemExit:
         return EXITED, b"", b""
     except BaseException as error:

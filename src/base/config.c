@@ -65,6 +65,15 @@ const struct option_spec config_options[] = {
     NUMBER(open_files, "open-files", "PYTHON_EXECUTOR_OPEN_FILES", 128, 16, 4096, "open files of a run"),
     NUMBER(threads, "threads", "PYTHON_EXECUTOR_THREADS", 64, 1, 4096, "threads of a run"),
 
+    NUMBER(max_wall_ms, "max-wall-ms", "PYTHON_EXECUTOR_MAX_WALL_MS", 0, 0, 3600000,
+           "milliseconds that a request may ask for; 0 for no more than --wall-ms"),
+    NUMBER(max_cpu_ms, "max-cpu-ms", "PYTHON_EXECUTOR_MAX_CPU_MS", 0, 0, 3600000,
+           "milliseconds of CPU time that a request may ask for; 0 for no more than --cpu-ms"),
+    NUMBER(max_memory_mb, "max-memory-mb", "PYTHON_EXECUTOR_MAX_MEMORY_MB", 0, 0, 1048576,
+           "MiB of memory that a request may ask for; 0 for no more than --memory-mb"),
+    NUMBER(max_output_kb, "max-output-kb", "PYTHON_EXECUTOR_MAX_OUTPUT_KB", 0, 0, 65536,
+           "KiB of kept standard output that a request may ask for; 0 for no more than --stdout-kb"),
+
     TEXT(preload, "preload", "PYTHON_EXECUTOR_PRELOAD", "numpy,pandas", LETTERS DIGITS "_.,",
          "modules imported once, before any script comes; separated by commas"),
     NUMBER(recycle, "recycle", "PYTHON_EXECUTOR_RECYCLE", 10000, 1, 1000000000,
@@ -80,6 +89,19 @@ const struct option_spec config_options[] = {
     TEXT(log, "log", "PYTHON_EXECUTOR_LOG", "info", NULL, "error, warning, info or debug"),
 };
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];
+
+#define LIMIT(word, usual_field, most_field) \
+    {.key = (word), .usual = offsetof(struct config, usual_field), .most = offsetof(struct config, most_field)}
+
+static const struct {
+    const char *key;
+    size_t usual, most; /* into struct config */
+} limits[LIMIT_COUNT] = {
+    [LIMIT_WALL_MS] = LIMIT("wall_ms", wall_ms, max_wall_ms),
+    [LIMIT_CPU_MS] = LIMIT("cpu_ms", cpu_ms, max_cpu_ms),
+    [LIMIT_MEMORY_MB] = LIMIT("memory_mb", memory_mb, max_memory_mb),
+    [LIMIT_OUTPUT_KB] = LIMIT("output_kb", stdout_kb, max_output_kb),
+};
 
 static uint64_t *number_at(struct config *config, const struct option_spec *option) {
     return (uint64_t *)(void *)((char *)config + option->offset);
@@ -198,9 +220,39 @@ static int check_floor(const struct config *config, struct failure *ret_failure)
     return 0;
 }
 
+static const struct option_spec *option_at(size_t offset) {
+    size_t i = 0;
+    while (config_options[i].offset != offset)
+        i++;
+    return &config_options[i];
+}
+
+struct limit_range config_limit(const struct config *config, enum request_limit limit) {
+    const char *start = (const char *)config;
+    uint64_t usual = *(const uint64_t *)(const void *)(start + limits[limit].usual);
+    uint64_t most = *(const uint64_t *)(const void *)(start + limits[limit].most);
+    return (struct limit_range){.key = limits[limit].key,
+                                .least = option_at(limits[limit].usual)->min,
+                                .usual = usual,
+                                .most = most != 0 ? most : usual};
+}
+
+static int check_limits(const struct config *config, struct failure *ret_failure) {
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        struct limit_range range = config_limit(config, (enum request_limit)i);
+        char label[32];
+        snprintf(label, sizeof label, "--%s", option_at(limits[i].most)->name);
+        if (range.most < range.usual)
+            return failure_set(ret_failure, EINVAL, label, "%llu is less than --%s, which is %llu",
+                               (unsigned long long)range.most, option_at(limits[i].usual)->name,
+                               (unsigned long long)range.usual);
+    }
+    return 0;
+}
+
 int config_check(const struct config *config, struct failure *ret_failure) {
-    int r = check_floor(config, ret_failure);
-    if (r < 0)
+    int r;
+    if ((r = check_floor(config, ret_failure)) < 0 || (r = check_limits(config, ret_failure)) < 0)
         return r;
     if (config->script_kb > config->body_kb)
         return failure_set(ret_failure, EINVAL, "--script-kb", "%llu is more than --body-kb, which is %llu",

@@ -44,6 +44,11 @@ struct config {
     uint64_t scratch_files;
     uint64_t open_files;
     uint64_t threads;
+    /* what a request may ask for; 0 for no more than the above: see config_limit() */
+    uint64_t max_wall_ms;
+    uint64_t max_cpu_ms;
+    uint64_t max_memory_mb;
+    uint64_t max_output_kb;
     /* the zygote */
     char preload[CONFIG_TEXT];
     uint64_t recycle;
@@ -82,6 +87,18 @@ int config_from_args(struct config *config, int argc, char *const *argv, struct 
 
 /* What no single option can see: limits that contradict each other. */
 int config_check(const struct config *config, struct failure *ret_failure);
+
+/* The limits that a request may change. */
+enum request_limit { LIMIT_WALL_MS, LIMIT_CPU_MS, LIMIT_MEMORY_MB, LIMIT_OUTPUT_KB, LIMIT_COUNT };
+
+struct limit_range {
+    const char *key; /* as requests call it */
+    uint64_t least;
+    uint64_t usual; /* of a request that says nothing */
+    uint64_t most;
+};
+
+struct limit_range config_limit(const struct config *config, enum request_limit limit);
 
 /* Fills ret_args with `--name=value` strings that make config again, ended by NULL, after the ones
  * already there. The strings are the caller's to free. -E2BIG where they do not fit, -ENOMEM. */

@@ -161,6 +161,8 @@ static enum MHD_Result execute(struct exchange *exchange) {
         set_ready(exchange);
         return send_response(exchange);
     }
+    /* What it waits with in the queue, or for a worker to read it; let go of when the job is finished. */
+    hold(exchange, job_held(exchange->job));
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     MHD_suspend_connection(exchange->connection);
@@ -265,11 +267,11 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     log_debug("%s", line);
 }
 
-/* A client that opens connections must not take the descriptors that runs need: five each, and some for
+/* A client that opens connections must not take the descriptors that runs need: six each, and some for
  * the process itself. */
 static unsigned connection_limit(const struct config *config) {
     struct rlimit files;
-    uint64_t kept = 64 + 5 * config->workers;
+    uint64_t kept = 64 + 6 * config->workers;
     if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= config->connections + kept)
         return (unsigned)config->connections;
     return files.rlim_cur > 2 * kept ? (unsigned)(files.rlim_cur - kept) : (unsigned)(files.rlim_cur / 2);

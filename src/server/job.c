@@ -12,43 +12,80 @@ static void capture_init(struct capture *capture, size_t max) {
     buf_init(&capture->kept, max);
 }
 
-static int write_order(struct job *job, const char *script, size_t size) {
-    struct frame_header header = {.kind = FRAME_JOB, .length = (uint32_t)(sizeof job->worker_limits + size)};
+static int write_order(struct job *job, const struct job_request *request) {
+    const struct json_span *const parts[] = {&request->script, &request->input, &request->args, &request->kwargs};
+    struct frame_header header = {.kind = FRAME_JOB};
+    size_t length = sizeof job->worker_limits;
     int r;
-    buf_init(&job->order, sizeof header + header.length);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        length += parts[i]->size;
+    header.length = (uint32_t)length;
+    buf_init(&job->order, sizeof header + length);
     if ((r = buf_reserve(&job->order, job->order.max)) < 0 ||
         (r = buf_add(&job->order, &header, sizeof header)) < 0 ||
         (r = buf_add(&job->order, &job->worker_limits, sizeof job->worker_limits)) < 0)
         return r;
-    return buf_add(&job->order, script, size);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if ((r = buf_add(&job->order, parts[i]->data, parts[i]->size)) < 0)
+            return r;
+    return 0;
 }
 
-struct job *job_new(const struct config *config, const char *script, size_t size, bool wants_details) {
+static void take_stdin(struct job *job, struct buf *text) {
+    if (text == NULL)
+        return;
+    job->stdin_text = *text;
+    buf_init(text, 0);
+    job->worker_limits.flags |= job->stdin_text.len > 0 ? JOB_STDIN : 0u;
+}
+
+static uint64_t limit_of(const struct config *config, const struct job_request *request, enum request_limit limit) {
+    return request->limits[limit] != 0 ? request->limits[limit] : config_limit(config, limit).usual;
+}
+
+static void set_limits(struct job *job, const struct config *config, const struct job_request *request) {
+    job->limits = (struct run_order){
+        .wall_ms = limit_of(config, request, LIMIT_WALL_MS),
+        .cpu_ms = limit_of(config, request, LIMIT_CPU_MS),
+        .memory_bytes = limit_of(config, request, LIMIT_MEMORY_MB) << 20,
+    };
+    job->worker_limits = (struct job_order){
+        .cpu_ms = job->limits.cpu_ms,
+        .memory_bytes = job->limits.memory_bytes,
+        .file_bytes = config->scratch_mb << 20,
+        .result_bytes = config->result_kb << 10,
+        .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->seeded ? JOB_SEED : 0u),
+        .seed = request->seed,
+        .script_bytes = request->script.size,
+        .input_bytes = request->input.size,
+        .args_bytes = request->args.size,
+        .kwargs_bytes = request->kwargs.size,
+    };
+}
+
+struct job *job_new(const struct config *config, const struct job_request *request) {
     struct job *job = calloc(1, sizeof *job);
     if (job == NULL)
         return NULL;
     job->references = 1;
-    job->wants_details = wants_details;
-    job->limits = (struct run_order){
-        .wall_ms = config->wall_ms, .cpu_ms = config->cpu_ms, .memory_bytes = config->memory_mb << 20};
-    job->worker_limits = (struct job_order){
-        .cpu_ms = config->cpu_ms,
-        .memory_bytes = config->memory_mb << 20,
-        .file_bytes = config->scratch_mb << 20,
-        .result_bytes = config->result_kb << 10,
-        .flags = wants_details ? JOB_DETAILS : 0,
-    };
+    job->wants_details = request->wants_details;
+    set_limits(job, config, request);
+    take_stdin(job, request->take_stdin);
     /* An error text may be a little longer than the smallest result limit. */
     frame_reader_init(&job->answer, (config->result_kb << 10) + (1u << 20));
-    capture_init(&job->out, config->stdout_kb << 10);
+    capture_init(&job->out, limit_of(config, request, LIMIT_OUTPUT_KB) << 10);
     capture_init(&job->err, config->stderr_kb << 10);
     for (size_t i = 0; i < WATCH_CLIENT; i++)
         job->fds[i] = -1;
-    if (write_order(job, script, size) < 0) {
+    if (write_order(job, request) < 0) {
         job_unref(job);
         return NULL;
     }
     return job;
+}
+
+size_t job_held(const struct job *job) {
+    return job->order.capacity + job->stdin_text.capacity;
 }
 
 struct job *job_ref(struct job *job) {
@@ -60,6 +97,7 @@ void job_unref(struct job *job) {
     if (job == NULL || --job->references > 0)
         return;
     buf_done(&job->order);
+    buf_done(&job->stdin_text);
     frame_reader_done(&job->answer);
     buf_done(&job->out.kept);
     buf_done(&job->err.kept);

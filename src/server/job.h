@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/outcome.h"
+#include "server/json.h"
 #include "wire/frame.h"
 #include "wire/message.h"
 
@@ -25,7 +26,21 @@ enum job_stage {
     JOB_FINISHED, /* the outcome stands */
 };
 
-enum job_watch { WATCH_CHANNEL, WATCH_STDOUT, WATCH_STDERR, WATCH_CLIENT, WATCH_COUNT };
+/* The first ones as in enum run_fd. */
+enum job_watch { WATCH_CHANNEL, WATCH_STDOUT, WATCH_STDERR, WATCH_STDIN, WATCH_CLIENT, WATCH_COUNT };
+
+/* What a request asks for; all but the script is empty or 0 where it does not say. Spans are borrowed. */
+struct job_request {
+    struct json_span script; /* decoded */
+    struct buf *take_stdin;  /* likewise; NULL for none */
+    struct json_span input;  /* JSON as it was sent */
+    struct json_span args;
+    struct json_span kwargs;
+    uint64_t limits[LIMIT_COUNT];
+    bool seeded;
+    uint64_t seed;
+    bool wants_details;
+};
 
 struct job {
     uint64_t number;
@@ -37,6 +52,8 @@ struct job {
     /* in */
     struct buf order; /* the FRAME_JOB as it goes over the channel */
     size_t order_sent;
+    struct buf stdin_text; /* what goes into the script's stdin, as it reads it */
+    size_t stdin_sent;
     struct run_order limits;
     struct job_order worker_limits;
 
@@ -60,13 +77,16 @@ struct job {
     void *link;       /* the zygote that has it */
     uv_poll_t watches[WATCH_COUNT];
     bool watched[WATCH_COUNT];
-    int fds[WATCH_CLIENT]; /* our ends: channel, stdout, stderr */
+    int fds[WATCH_CLIENT]; /* our ends of channel, stdout, stderr, stdin */
     unsigned references;
 };
 
-/* A job with the configured limits, one reference, and the script copied into its order. NULL where
+/* A job with one reference, and all that it needs of the request copied, but stdin taken out of its buffer. NULL where
  * there is no memory. */
-struct job *job_new(const struct config *config, const char *script, size_t size, bool wants_details);
+struct job *job_new(const struct config *config, const struct job_request *request);
+
+/* Bytes that it holds of the request, at most; they go when the worker has taken them. */
+size_t job_held(const struct job *job);
 
 struct job *job_ref(struct job *job);
 

@@ -274,3 +274,110 @@ int json_members(const char *data, size_t size, size_t max_depth, json_visit *vi
     struct scanner scanner = start(data, size, max_depth);
     return finish(&scanner, scan_members(&scanner, visit, context), ret_error);
 }
+
+/* --- Strings --- */
+
+/* Of the four digits of a \u that was scanned. */
+static unsigned hex_unit(const char *digits) {
+    unsigned unit = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned c = (unsigned char)digits[i];
+        unit = unit << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return unit;
+}
+
+/* A body can have a million keys, so this is cheap for those that nobody knows. No other escape than \u stands for a
+ * letter or an underscore. */
+bool json_string_is(struct json_span string, const char *name) {
+    const char *at = string.data + 1;
+    const char *end = string.data + string.size - 1;
+    for (; *name != '\0'; name++) {
+        unsigned character = 0;
+        if (at == end)
+            return false;
+        if (*at != '\\') {
+            character = (unsigned char)*at++;
+        } else if (at[1] == 'u') {
+            character = hex_unit(at + 2);
+            at += 6;
+        }
+        if (character != (unsigned char)*name)
+            return false;
+    }
+    return at == end;
+}
+
+static size_t encode(unsigned character, char ret_bytes[4]) {
+    size_t more = character < 0x80 ? 0 : character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+    static const unsigned first[] = {0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = more; i > 0; i--, character >>= 6)
+        ret_bytes[i] = (char)(0x80 | (character & 0x3f));
+    ret_bytes[0] = (char)(first[more] | character);
+    return more + 1;
+}
+
+/* The escape at `at`. How many bytes it stands for, and how many it takes; 0 for half of a surrogate pair. */
+static size_t unescape(const char *at, const char *end, char ret_bytes[4], size_t *ret_taken) {
+    *ret_taken = 2;
+    switch (at[1]) {
+    case 'b': *ret_bytes = '\b'; return 1;
+    case 'f': *ret_bytes = '\f'; return 1;
+    case 'n': *ret_bytes = '\n'; return 1;
+    case 'r': *ret_bytes = '\r'; return 1;
+    case 't': *ret_bytes = '\t'; return 1;
+    case 'u': break;
+    default: *ret_bytes = at[1]; return 1;
+    }
+    unsigned unit = hex_unit(at + 2);
+    *ret_taken = 6;
+    if (unit < 0xd800 || unit > 0xdfff)
+        return encode(unit, ret_bytes);
+    if (unit > 0xdbff || end - at < 12 || at[6] != '\\' || at[7] != 'u')
+        return 0;
+    unsigned second = hex_unit(at + 8);
+    *ret_taken = 12;
+    return second < 0xdc00 || second > 0xdfff ? 0 : encode(0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00), ret_bytes);
+}
+
+/* `to` has room for the text, or is NULL where only its size is wanted. */
+static int decode(struct json_span string, char *to, size_t *ret_size) {
+    const char *at = string.data + 1;
+    const char *end = string.data + string.size - 1;
+    size_t size = 0, taken = 0;
+    while (at < end) {
+        char bytes[4];
+        const char *piece = bytes;
+        size_t count;
+        if (*at == '\\') {
+            count = unescape(at, end, bytes, &taken);
+            if (count == 0)
+                return -EILSEQ;
+        } else {
+            const char *escape = memchr(at, '\\', (size_t)(end - at));
+            piece = at;
+            count = taken = (size_t)((escape != NULL ? escape : end) - at);
+        }
+        if (to != NULL)
+            memcpy(to + size, piece, count);
+        size += count;
+        at += taken;
+    }
+    *ret_size = size;
+    return 0;
+}
+
+int json_text_size(struct json_span string, size_t *ret_size) {
+    return decode(string, NULL, ret_size);
+}
+
+int json_text(struct json_span string, struct buf *to) {
+    size_t size;
+    int r;
+    if ((r = json_text_size(string, &size)) < 0 || (r = buf_reserve(to, size)) < 0)
+        return r;
+    if (size > 0)
+        r = decode(string, to->data + to->len, &size);
+    to->len += size;
+    return r;
+}

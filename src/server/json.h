@@ -7,6 +7,9 @@
 #ifndef PX_SERVER_JSON_H
 #define PX_SERVER_JSON_H
 
+#include "base/buf.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { JSON_MAX_DEPTH = 1024 };
@@ -34,5 +37,15 @@ typedef int json_visit(struct json_span key, struct json_span value, void *conte
  * visits before an error are to be ignored. */
 int json_members(const char *data, size_t size, size_t max_depth, json_visit *visit, void *context,
                  struct json_error *ret_error);
+
+/* Whether a string that was scanned means this name, however it is written. The name is of letters and underscores. */
+bool json_string_is(struct json_span string, const char *name);
+
+/* What a string that was scanned means, in UTF-8; the span has its quotation marks. -EILSEQ where half of a surrogate
+ * pair has no UTF-8. */
+int json_text_size(struct json_span string, size_t *ret_size);
+
+/* The same, appended. -EILSEQ, or as buf_add(). */
+int json_text(struct json_span string, struct buf *to);
 
 #endif

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "server/confine.h"
 #include "server/http.h"
-#include "server/request.h"
 #include "server/run.h"
 #include "wire/inherit.h"
 #include "wire/message.h"
@@ -108,7 +107,6 @@ static void log_layers(const struct isolation *layers) {
  * first use, with files that will be out of reach, is done here. */
 static int confine(struct isolation *ret_layers) {
     struct message message = {.kind = MESSAGE_FAILED};
-    request_prepare();
     tzset(); /* /etc/localtime: libmicrohttpd writes dates */
     int r = confine_server(ret_layers, &message.failure);
     if (r < 0)

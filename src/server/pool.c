@@ -121,7 +121,7 @@ int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS])
     struct message message = {.kind = MESSAGE_RUN, .job = job->number, .run = job->limits};
     if (pool->current == NULL)
         return -ENOTCONN;
-    int r = message_send(pool->current->fd, &message, fds, MESSAGE_MAX_FDS);
+    int r = message_send(pool->current->fd, &message, fds, message_count_fds(fds));
     if (r < 0)
         return r;
     job->link = pool->current;

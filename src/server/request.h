@@ -13,9 +13,6 @@ struct request_error {
     char text[192];
 };
 
-/* Once, while /dev/urandom can still be opened: the seed that keeps clients from choosing colliding keys. */
-void request_prepare(void);
-
 /* Makes a job, which is the caller's. 0, or a negative errno with the error filled in. */
 int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
                   struct request_error *ret_error);

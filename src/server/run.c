@@ -87,15 +87,40 @@ static void channel_ready(uv_poll_t *poll, int status, int events) {
         uv_poll_start(poll, UV_READABLE, channel_ready);
 }
 
+/* 1 while there is more to write. */
+static int write_stdin(struct job *job) {
+    /* A script that reads as fast as we write must not keep us here. */
+    for (int i = 0; i < 4 && job->stdin_sent < job->stdin_text.len; i++) {
+        ssize_t n = write(job->fds[WATCH_STDIN], job->stdin_text.data + job->stdin_sent,
+                          job->stdin_text.len - job->stdin_sent);
+        if (n < 0 && errno != EINTR)
+            return errno == EAGAIN ? 1 : -errno;
+        job->stdin_sent += n < 0 ? 0 : (size_t)n;
+    }
+    return job->stdin_sent < job->stdin_text.len;
+}
+
+static void stdin_ready(uv_poll_t *poll, int status, int events) {
+    struct job *job = poll->data;
+    (void)events;
+    if (status >= 0 && write_stdin(job) == 1)
+        return;
+    /* All of it is written, or the script has closed it. Closing our end is what it reads as the end. */
+    unwatch(job, WATCH_STDIN);
+    job->fds[WATCH_STDIN] = fd_close(job->fds[WATCH_STDIN]);
+    buf_done(&job->stdin_text);
+}
+
 /* --- Starting --- */
 
-static int make_pipe(int *ret_ours, int *ret_theirs) {
+/* `ours`: the end that we keep, 0 for reading and 1 for writing. */
+static int make_pipe(int ours, int *ret_ours, int *ret_theirs) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    *ret_ours = ends[0];
-    *ret_theirs = ends[1];
-    return fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+    *ret_ours = ends[ours];
+    *ret_theirs = ends[1 - ours];
+    return fcntl(ends[ours], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int make_channel(int *ret_ours, int *ret_theirs) {
@@ -123,16 +148,21 @@ static int watch_all(struct job *job) {
                    channel_ready)) < 0 ||
         (r = watch(job, WATCH_STDOUT, job->fds[WATCH_STDOUT], UV_READABLE, print_ready)) < 0)
         return r;
-    return watch(job, WATCH_STDERR, job->fds[WATCH_STDERR], UV_READABLE, print_ready);
+    if ((r = watch(job, WATCH_STDERR, job->fds[WATCH_STDERR], UV_READABLE, print_ready)) < 0 ||
+        job->fds[WATCH_STDIN] < 0)
+        return r;
+    return watch(job, WATCH_STDIN, job->fds[WATCH_STDIN], UV_WRITABLE, stdin_ready);
 }
 
 /* On failure the job is as it was before. */
 static int start(struct runs *runs, struct job *job) {
-    int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1};
+    int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
     int r;
-    if ((r = make_channel(&job->fds[WATCH_CHANNEL], &theirs[0])) >= 0 &&
-        (r = make_pipe(&job->fds[WATCH_STDOUT], &theirs[1])) >= 0 &&
-        (r = make_pipe(&job->fds[WATCH_STDERR], &theirs[2])) >= 0)
+    if ((r = make_channel(&job->fds[WATCH_CHANNEL], &theirs[RUN_CHANNEL])) >= 0 &&
+        (r = make_pipe(0, &job->fds[WATCH_STDOUT], &theirs[RUN_STDOUT])) >= 0 &&
+        (r = make_pipe(0, &job->fds[WATCH_STDERR], &theirs[RUN_STDERR])) >= 0 &&
+        (job->stdin_text.len == 0 ||
+         (r = make_pipe(1, &job->fds[WATCH_STDIN], &theirs[RUN_STDIN])) >= 0))
         r = pool_run(&runs->pool, job, theirs);
     message_close_fds(theirs);
     if (r < 0) {

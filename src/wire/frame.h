@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 
 enum frame_kind {
-    FRAME_JOB = 1,          /* struct job_order, then the script in UTF-8 */
+    FRAME_JOB = 1,          /* struct job_order, then its parts */
     FRAME_RESULT,           /* the result as JSON */
     FRAME_NO_MAIN,          /* empty */
     FRAME_EXCEPTION,        /* the last line of the traceback; if asked for, NUL and a JSON object */
@@ -28,15 +28,21 @@ struct frame_header {
     uint32_t length; /* of the payload, in bytes */
 };
 
-enum job_flags { JOB_DETAILS = 1 };
+enum job_flags { JOB_DETAILS = 1, JOB_SEED = 2, JOB_STDIN = 4 };
 
-/* The job's limits that the worker sets upon itself before it reads the script. */
+/* The job's limits that the worker sets upon itself before it looks at the parts, and how long those are. They follow
+ * one another: the script in UTF-8, then JSON as the client sent it, of no length where it was not sent. */
 struct job_order {
     uint64_t cpu_ms;
     uint64_t memory_bytes;
     uint64_t file_bytes; /* size of one file */
     uint64_t result_bytes;
     uint64_t flags; /* enum job_flags */
+    uint64_t seed;  /* with JOB_SEED */
+    uint64_t script_bytes;
+    uint64_t input_bytes;  /* for main(input) */
+    uint64_t args_bytes;   /* for main(*args, **kwargs) */
+    uint64_t kwargs_bytes;
 };
 
 /* Reads one frame piece by piece. */

@@ -12,6 +12,13 @@ void message_close_fds(int fds[MESSAGE_MAX_FDS]) {
         fds[i] = fd_close(fds[i]);
 }
 
+size_t message_count_fds(const int fds[MESSAGE_MAX_FDS]) {
+    size_t count = 0;
+    while (count < MESSAGE_MAX_FDS && fds[count] >= 0)
+        count++;
+    return count;
+}
+
 int message_pair(int ret_ends[2]) {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0 ? -errno : 0;
 }
@@ -72,7 +79,7 @@ int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX
     } control;
     struct message message;
     struct iovec part = {.iov_base = &message, .iov_len = sizeof message};
-    /* Not sizeof control.space: its padding holds a fourth descriptor, and the kernel would use it
+    /* Not sizeof control.space: padding may hold one more descriptor, and the kernel would use it
      * instead of saying that there were too many. */
     struct msghdr header = {.msg_iov = &part,
                             .msg_iovlen = 1,

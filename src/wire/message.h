@@ -9,7 +9,7 @@
  *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
  *   manager          server         MESSAGE_DRAIN      take no more, finish        -
  *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
- *   server           zygote         MESSAGE_RUN        run a job                   channel, stdout, stderr
+ *   server           zygote         MESSAGE_RUN        run a job                   enum run_fd
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
  *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it -
  *   zygote           server         MESSAGE_VERDICT    how the job ended           -
@@ -20,7 +20,7 @@
  *   zygote           worker         MESSAGE_GO         your ids are mapped         -
  *   worker           zygote         MESSAGE_READY      confined and warmed up      -
  *   worker           zygote         MESSAGE_FAILED     a layer failed, why         -
- *   zygote           worker         MESSAGE_RUN        here is your job            channel, stdout, stderr
+ *   zygote           worker         MESSAGE_RUN        here is your job            enum run_fd
  *
  * After the last line of this table the zygote never reads from that worker again.
  */
@@ -103,7 +103,10 @@ struct message {
     };
 };
 
-enum { MESSAGE_MAX_FDS = 3 };
+enum { MESSAGE_MAX_FDS = 4 };
+
+/* What comes along with MESSAGE_RUN; stdin only where a request has some. */
+enum run_fd { RUN_CHANNEL, RUN_STDOUT, RUN_STDERR, RUN_STDIN };
 
 /* So many messages are read from one peer before others are looked at: one that was taken over must not
  * keep the reader from its signals and deadlines. */
@@ -120,6 +123,9 @@ int message_send(int fd, const struct message *message, const int *fds, size_t f
  * 0 where the other end has closed, or a negative errno: -EAGAIN on an idle non-blocking socket,
  * -EBADMSG for a packet of the wrong size, whose descriptors have been closed. */
 int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX_FDS]);
+
+/* How many are set, before the first that is not. */
+size_t message_count_fds(const int fds[MESSAGE_MAX_FDS]);
 
 /* Closes what came along with a message and unsets it; unset ones are left alone. */
 void message_close_fds(int fds[MESSAGE_MAX_FDS]);

@@ -242,7 +242,7 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
                    const int fds[MESSAGE_MAX_FDS]) {
     struct message message = {.kind = MESSAGE_RUN, .job = job, .baseline = member->baseline};
     uint64_t used_us = member->baseline.user_us + member->baseline.system_us;
-    int r = message_send(member->control, &message, fds, MESSAGE_MAX_FDS);
+    int r = message_send(member->control, &message, fds, message_count_fds(fds));
     member->control = fd_close(member->control);
     if (crew->running == 0)
         crew->disk_before = scratch_used(&crew->sandbox->scratch);

@@ -12,6 +12,10 @@ extern const char runner_source[];
 
 static PyObject *runner; /* the namespace that python/runner.py was executed in */
 
+/* The job, from python_load() to python_run(). */
+static PyObject *source;
+static PyObject *texts;
+
 /* Describes the exception that is set, and clears it. */
 static int failed(const char *what, struct failure *ret_failure) {
     PyObject *type, *value, *trace;
@@ -182,13 +186,43 @@ static int read_answer(PyObject *result, struct python_answer *ret_answer) {
     return 0;
 }
 
-int python_run(const char *script, size_t size, size_t result_max, bool wants_details,
-               struct python_answer *ret_answer) {
-    PyObject *function = runner_function("run");
-    PyObject *source = PyUnicode_DecodeUTF8(script, (Py_ssize_t)size, NULL);
-    if (source == NULL)
-        return -EINVAL;
-    PyObject *result = PyObject_CallFunction(function, "OnO", source, (Py_ssize_t)result_max,
-                                             wants_details ? Py_True : Py_False);
+/* Takes `size` bytes from the parts that are left, as a str. NULL where there are not so many, or with an exception. */
+static PyObject *take_text(const char **parts, size_t *left, uint64_t size) {
+    const char *text = *parts;
+    if (size > *left)
+        return NULL;
+    *parts += size;
+    *left -= size;
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)size, NULL);
+}
+
+/* The same for JSON; None where there is none. A new reference. */
+static PyObject *take_json(const char **parts, size_t *left, uint64_t size) {
+    return size == 0 ? Py_NewRef(Py_None) : take_text(parts, left, size);
+}
+
+int python_load(const struct job_order *order, const char *parts, size_t size) {
+    const uint64_t lengths[] = {order->input_bytes, order->args_bytes, order->kwargs_bytes};
+    source = take_text(&parts, &size, order->script_bytes);
+    texts = source != NULL ? PyList_New(0) : NULL;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0] && texts != NULL; i++) {
+        PyObject *text = take_json(&parts, &size, lengths[i]);
+        if (text == NULL || PyList_Append(texts, text) < 0)
+            texts = NULL;
+        Py_XDECREF(text);
+    }
+    if (texts != NULL && size == 0)
+        return 0;
+    int r = PyErr_Occurred() != NULL && PyErr_ExceptionMatches(PyExc_MemoryError) ? -ENOMEM : -EINVAL;
+    PyErr_Clear();
+    return r;
+}
+
+int python_run(const struct job_order *order, struct python_answer *ret_answer) {
+    PyObject *seed = (order->flags & JOB_SEED) != 0 ? PyLong_FromUnsignedLongLong(order->seed) : Py_NewRef(Py_None);
+    PyObject *result = PyObject_CallFunction(
+        runner_function("run"), "OnOOOO", source, (Py_ssize_t)order->result_bytes,
+        (order->flags & JOB_DETAILS) != 0 ? Py_True : Py_False, texts, seed != NULL ? seed : Py_None,
+        (order->flags & JOB_STDIN) != 0 ? Py_True : Py_False);
     return result == NULL ? -EIO : read_answer(result, ret_answer);
 }

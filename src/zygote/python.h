@@ -1,6 +1,6 @@
 /* The embedded Python: the only module that knows the interpreter.
  *
- * One interpreter in one process. All functions but python_run() are called before any script exists.
+ * One interpreter in one process. All functions but python_load() and python_run() are called before any script exists.
  */
 #ifndef PX_ZYGOTE_PYTHON_H
 #define PX_ZYGOTE_PYTHON_H
@@ -38,9 +38,12 @@ struct python_answer {
     void *owner;
 };
 
-/* In a worker, once: runs the script. Returns -EINVAL where it is not UTF-8, -EIO where the runner
- * itself was broken by it. May never return: the script has the process. */
-int python_run(const char *script, size_t size, size_t result_max, bool wants_details,
-               struct python_answer *ret_answer);
+/* In a worker, once, under the job's limits: copies the parts of the job. -EINVAL where they are not as long as the
+ * order says or not UTF-8, -ENOMEM. */
+int python_load(const struct job_order *order, const char *parts, size_t size);
+
+/* In a worker, once, behind python_load(): runs the script. -EIO where the runner itself was broken by it. May never
+ * return: the script has the process. */
+int python_run(const struct job_order *order, struct python_answer *ret_answer);
 
 #endif

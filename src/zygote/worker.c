@@ -67,10 +67,12 @@ static void say_ready(void) {
 static struct worker_baseline receive_job(void) {
     struct message message;
     int fds[MESSAGE_MAX_FDS];
-    if (message_receive(WORKER_CONTROL, &message, fds) != 1 || message.kind != MESSAGE_RUN || fds[2] < 0)
+    if (message_receive(WORKER_CONTROL, &message, fds) != 1 || message.kind != MESSAGE_RUN || fds[RUN_STDERR] < 0)
         _exit(EXIT_SUCCESS); /* not needed any more */
-    if (fd_install(fds[1], STDOUT_FILENO) < 0 || fd_install(fds[2], STDERR_FILENO) < 0 ||
-        fd_install(fds[0], WORKER_CHANNEL) < 0)
+    /* Without a stdin of its own it keeps /dev/null. */
+    if (fd_install(fds[RUN_STDOUT], STDOUT_FILENO) < 0 || fd_install(fds[RUN_STDERR], STDERR_FILENO) < 0 ||
+        (fds[RUN_STDIN] >= 0 && fd_install(fds[RUN_STDIN], STDIN_FILENO) < 0) ||
+        fd_install(fds[RUN_CHANNEL], WORKER_CHANNEL) < 0)
         _exit(EXIT_FAILURE);
     message_close_fds(fds);
     return message.baseline;
@@ -87,28 +89,36 @@ static void set_limits(const struct policy *policy, const struct job_order *orde
         _exit(EXIT_FAILURE);
 }
 
-/* The script is freed by the end of the process. */
-static int read_job(struct job_order *ret_order, const char **ret_script, size_t *ret_size) {
-    struct frame_reader reader;
-    frame_reader_init(&reader, UINT32_MAX);
-    int r = frame_read(&reader, WORKER_CHANNEL);
-    if (r != 1 || reader.header.kind != FRAME_JOB || reader.payload.len < sizeof *ret_order)
+/* The payload, whose beginning is the order, stays the reader's. */
+static int read_job(struct frame_reader *reader, struct job_order *ret_order) {
+    frame_reader_init(reader, UINT32_MAX);
+    int r = frame_read(reader, WORKER_CHANNEL);
+    if (r != 1 || reader->header.kind != FRAME_JOB || reader->payload.len < sizeof *ret_order)
         return -EBADMSG;
-    *ret_order = *(const struct job_order *)(const void *)reader.payload.data;
-    *ret_script = reader.payload.data + sizeof *ret_order;
-    *ret_size = reader.payload.len - sizeof *ret_order;
+    *ret_order = *(const struct job_order *)(const void *)reader->payload.data;
+    return 0;
+}
+
+static int run(const struct job_order *order, struct frame_reader *reader, struct python_answer *ret_answer) {
+    int r = python_load(order, reader->payload.data + sizeof *order, reader->payload.len - sizeof *order);
+    frame_reader_done(reader); /* it may be as large as the request, and Python has its own copy */
+    if (r < 0 && r != -ENOMEM)
+        return r;
+    if (r == 0)
+        return python_run(order, ret_answer);
+    static const char words[] = "MemoryError";
+    *ret_answer = (struct python_answer){.kind = FRAME_MEMORY, .text = words, .text_size = sizeof words - 1};
     return 0;
 }
 
 static _Noreturn void do_job(const struct policy *policy, const struct worker_baseline *baseline) {
+    struct frame_reader reader;
     struct job_order order;
     struct python_answer answer;
-    const char *script;
-    size_t size;
-    if (read_job(&order, &script, &size) < 0)
+    if (read_job(&reader, &order) < 0)
         _exit(EXIT_FAILURE);
     set_limits(policy, &order, baseline);
-    if (python_run(script, size, order.result_bytes, (order.flags & JOB_DETAILS) != 0, &answer) < 0)
+    if (run(&order, &reader, &answer) < 0)
         _exit(EXIT_FAILURE);
     const struct iovec parts[] = {{(void *)answer.text, answer.text_size},
                                   {(void *)"", 1},

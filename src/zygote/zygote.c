@@ -80,19 +80,19 @@ static uint64_t at_most(uint64_t value, uint64_t limit) {
     return value < limit ? value : limit;
 }
 
-/* The operator's limits hold whatever the server, which may have been taken over, orders. */
+/* The most that the operator lets requests ask for holds whatever the server, which may have been taken over, orders. */
 static struct run_order within_limits(const struct config *config, const struct run_order *order) {
     return (struct run_order){
-        .wall_ms = at_most(order->wall_ms, config->wall_ms),
-        .cpu_ms = at_most(order->cpu_ms, config->cpu_ms),
-        .memory_bytes = at_most(order->memory_bytes, config->memory_mb << 20),
+        .wall_ms = at_most(order->wall_ms, config_limit(config, LIMIT_WALL_MS).most),
+        .cpu_ms = at_most(order->cpu_ms, config_limit(config, LIMIT_CPU_MS).most),
+        .memory_bytes = at_most(order->memory_bytes, config_limit(config, LIMIT_MEMORY_MB).most << 20),
     };
 }
 
 static void take_order(struct zygote *zygote, const struct message *message, int fds[MESSAGE_MAX_FDS]) {
     const struct verdict refused = {.ending = ENDING_NO_WORKER};
     /* The server keeps to --workers; one that does not was taken over, and gets nothing for it. */
-    if (fds[MESSAGE_MAX_FDS - 1] < 0 || zygote->order_count == ORDERS_MAX) {
+    if (fds[RUN_STDERR] < 0 || zygote->order_count == ORDERS_MAX) {
         message_close_fds(fds);
         tell_server(zygote, message->job, &refused);
         return;

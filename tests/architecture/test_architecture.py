@@ -15,7 +15,6 @@ ONLY_IN = {
     "Python.h": "zygote/python.c",
     "microhttpd.h": "server/http.c",
     "seccomp.h": "sandbox/seccomp.c",
-    "jansson.h": "server/request.c",
 }
 
 SERVER_MAY_INCLUDE = {f"sandbox/{name}.h" for name in ("credentials", "landlock", "seccomp", "seccomp_table")}

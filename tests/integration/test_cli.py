@@ -84,6 +84,8 @@ def assert_usage(done, *words):
         (["--host=example.com"], ["--host", "example.com"]),
         (["--preload=os;rm"], ["--preload", "os;rm"]),
         (["--script-kb=64", "--body-kb=32"], ["--script-kb", "--body-kb"]),
+        (["--max-wall-ms=4999"], ["--max-wall-ms", "4999", "--wall-ms", "5000"]),
+        (["--memory-mb=64", "--max-memory-mb=32"], ["--max-memory-mb", "32", "64"]),
     ],
 )
 def test_wrong_usage_names_the_flag_and_its_range(arguments, words):

@@ -68,8 +68,8 @@ static void finished(struct job *job) {
     scene->finished++;
 }
 
-static int submit(struct runs_scene *scene, const char *script, size_t size, bool wants_details, struct job **ret_job) {
-    struct job *job = job_new(&scene->config, script, size, wants_details);
+static int submit(struct runs_scene *scene, const struct job_request *request, struct job **ret_job) {
+    struct job *job = job_new(&scene->config, request);
     assert_non_null(job);
     job->finished = finished;
     job->owner = scene;
@@ -81,25 +81,34 @@ static int submit(struct runs_scene *scene, const char *script, size_t size, boo
     return r;
 }
 
-static struct job *admitted(struct runs_scene *scene, const char *script, size_t size, bool wants_details) {
+static struct job *admitted(struct runs_scene *scene, const struct job_request *request) {
     struct job *job = NULL;
     assert_true(scene->submitted < RUNS_SCENE_JOBS);
-    assert_int_equal(submit(scene, script, size, wants_details, &job), 0);
+    assert_int_equal(submit(scene, request, &job), 0);
     scene->jobs[scene->submitted++] = job;
     return job;
 }
 
+static const struct json_span script_text = {"script", sizeof "script" - 1};
+
 struct job *runs_scene_submit(struct runs_scene *scene, bool wants_details) {
-    return admitted(scene, "script", strlen("script"), wants_details);
+    return admitted(scene, &(struct job_request){.script = script_text, .wants_details = wants_details});
 }
 
 struct job *runs_scene_submit_script(struct runs_scene *scene, const char *script, size_t size) {
-    return admitted(scene, script, size, false);
+    return admitted(scene, &(struct job_request){.script = {script, size}});
+}
+
+struct job *runs_scene_submit_stdin(struct runs_scene *scene, const char *text, size_t size) {
+    struct buf copy;
+    buf_init(&copy, size);
+    assert_int_equal(buf_add(&copy, text, size), 0);
+    return admitted(scene, &(struct job_request){.script = script_text, .take_stdin = &copy});
 }
 
 int runs_scene_try(struct runs_scene *scene) {
     struct job *job = NULL;
-    return submit(scene, "", 0, false, &job);
+    return submit(scene, &(struct job_request){0}, &job);
 }
 
 void runs_scene_take_unread(struct runs_scene *scene, size_t zygote, const struct job *job,
@@ -109,7 +118,7 @@ void runs_scene_take_unread(struct runs_scene *scene, size_t zygote, const struc
     assert_int_equal(message_receive(scene->zygotes[zygote], &message, ret_worker->fds), 1);
     assert_int_equal(message.kind, MESSAGE_RUN);
     assert_int_equal(message.job, job->number);
-    assert_true(ret_worker->fds[MESSAGE_MAX_FDS - 1] >= 0);
+    assert_true(ret_worker->fds[RUN_STDERR] >= 0);
     ret_worker->order = message.run;
 }
 

@@ -46,6 +46,7 @@ void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote);
 /* A job that must be admitted. The scene holds a reference until its end. */
 struct job *runs_scene_submit(struct runs_scene *scene, bool wants_details);
 struct job *runs_scene_submit_script(struct runs_scene *scene, const char *script, size_t size);
+struct job *runs_scene_submit_stdin(struct runs_scene *scene, const char *text, size_t size);
 
 /* The errno of a job that must be refused. */
 int runs_scene_try(struct runs_scene *scene);

@@ -388,6 +388,30 @@ static void test_contradictions(void **state) {
     assert_int_equal(config_check(&config, &failure), 0);
 }
 
+static void test_what_a_request_may_ask_for(void **state) {
+    struct config config;
+    struct failure failure;
+    (void)state;
+    config_init(&config);
+    struct limit_range range = config_limit(&config, LIMIT_MEMORY_MB);
+    assert_string_equal(range.key, "memory_mb");
+    assert_int_equal(range.least, 16);
+    assert_int_equal(range.usual, 256);
+    assert_int_equal(range.most, 256);
+    config.max_output_kb = 2048;
+    range = config_limit(&config, LIMIT_OUTPUT_KB);
+    assert_string_equal(range.key, "output_kb");
+    assert_int_equal(range.usual, 1024);
+    assert_int_equal(range.most, 2048);
+    assert_int_equal(config_check(&config, &failure), 0);
+    config.max_wall_ms = 5000;
+    assert_int_equal(config_check(&config, &failure), 0);
+    config.max_wall_ms = 4999;
+    assert_int_equal(config_check(&config, &failure), -EINVAL);
+    assert_string_equal(failure.stage, "--max-wall-ms");
+    assert_string_equal(failure.text, "4999 is less than --wall-ms, which is 5000");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_take_their_bounds), cmocka_unit_test(test_numbers_refuse_the_rest),
@@ -399,6 +423,7 @@ int main(void) {
         cmocka_unit_test(test_children_get_every_option), cmocka_unit_test(test_room_for_the_options_of_a_child),
         cmocka_unit_test(test_help_names_every_option),   cmocka_unit_test(test_several_variables),
         cmocka_unit_test(test_the_list_of_a_child_is_long_enough), cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_what_a_request_may_ask_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

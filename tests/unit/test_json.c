@@ -240,6 +240,55 @@ static void test_a_visitor_can_stop_the_scan(void **state) {
     assert_int_equal(json_members("{\"a\":1}", 7, 64, refuse, NULL, NULL), -ENOMEM);
 }
 
+static void assert_text(const char *string, const char *text, size_t size) {
+    struct json_span span = {string, strlen(string)};
+    struct buf decoded;
+    size_t length = 0;
+    buf_init(&decoded, size);
+    assert_int_equal(json_text(span, &decoded), 0);
+    assert_int_equal(decoded.len, size);
+    assert_memory_equal(size > 0 ? decoded.data : "", text, size);
+    assert_int_equal(json_text_size(span, &length), 0);
+    assert_int_equal(length, size);
+    buf_done(&decoded);
+}
+
+static void assert_half(const char *string) {
+    size_t length = 77;
+    assert_int_equal(json_text_size((struct json_span){string, strlen(string)}, &length), -EILSEQ);
+    assert_int_equal(length, 77);
+}
+
+static void test_what_strings_mean(void **state) {
+    (void)state;
+    assert_text("\"\"", "", 0);
+    assert_text("\"a\\u0000b\"", "a\0b", 3);
+    assert_text("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8);
+    assert_text("\"\\u0041\\u00e9\\u4E16\\uD83d\\uDe00x\"", "A\xc3\xa9\xe4\xb8\x96\xf0\x9f\x98\x80x", 11);
+    assert_text("\"\\udbff\\udfff\"", "\xf4\x8f\xbf\xbf", 4);
+    assert_half("\"\\ud800\"");
+    assert_half("\"\\udc00\"");
+    assert_half("\"\\ud800\\ud800\"");
+    assert_half("\"\\ud800\\n12345\"");
+    assert_half("\"\\ud800\\u0041\"");
+}
+
+static bool is(const char *string, const char *name) {
+    return json_string_is((struct json_span){string, strlen(string)}, name);
+}
+
+static void test_names(void **state) {
+    (void)state;
+    assert_true(is("\"ab_c\"", "ab_c"));
+    assert_true(is("\"\\u0061b\\u005F\\u0063\"", "ab_c"));
+    assert_false(is("\"ab_\"", "ab_c"));
+    assert_false(is("\"ab_cd\"", "ab_c"));
+    assert_false(is("\"ab_c\\u0000\"", "ab_c"));
+    assert_false(is("\"\\bb_c\"", "bb_c"));
+    assert_false(is("\"\\u0161b_c\"", "ab_c"));
+    assert_false(is("\"\"", "a"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid_texts),
@@ -257,6 +306,8 @@ int main(void) {
         cmocka_unit_test(test_members_count_the_outermost_level),
         cmocka_unit_test(test_errors_say_where_and_why),
         cmocka_unit_test(test_a_visitor_can_stop_the_scan),
+        cmocka_unit_test(test_what_strings_mean),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, make_room, NULL);
 }

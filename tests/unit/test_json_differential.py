@@ -114,10 +114,10 @@ def expected(text):
     return "ok" if python_takes(text) else "invalid"
 
 
-def ask(sample):
+def ask(sample, mode=str(DEPTH)):
     stream = b"".join(struct.pack("=I", len(text)) + text for text in sample)
-    result = subprocess.run([TOOL, str(DEPTH)], input=stream, stdout=subprocess.PIPE, check=True, timeout=60)
-    return result.stdout.decode().split()
+    result = subprocess.run([TOOL, mode], input=stream, stdout=subprocess.PIPE, check=True, timeout=60)
+    return result.stdout.decode().split("\n")[:-1]
 
 
 def compare(sample):
@@ -144,3 +144,21 @@ def test_every_scrap_in_every_place():
 def test_every_text_of_three_signs():
     signs = [bytes([sign]) for sign in b'[]{},:"01-.eE+\\n \x00\xc3']
     compare([a + b + c for a in signs + [b""] for b in signs + [b""] for c in signs])
+
+
+def meaning(text):
+    try:
+        return json.loads(text).encode("utf-8").hex()
+    except UnicodeEncodeError:
+        return "half"
+
+
+def test_what_strings_mean():
+    rng = random.Random(21)
+    units = [b"\\u%04x" % unit for unit in (0, 0x41, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000, 0xFFFF)]
+    pieces = STRINGS[:17] + [b"\\" + bytes([letter]) for letter in b"bfrt"] + units + [unit.upper().replace(b"U", b"u") for unit in units]
+    sample = [b'"' + b"".join(rng.choice(pieces) for _ in range(rng.randrange(6))) + b'"' for _ in range(12000)]
+    answers = ask(sample, "strings")
+    wrong = [(text, answer) for text, answer in zip(sample, answers) if answer != meaning(text)]
+    assert len(answers) == len(sample) and not wrong, wrong[:5]
+    assert 1000 < answers.count("half") < 11000

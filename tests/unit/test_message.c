@@ -199,11 +199,19 @@ static void test_an_empty_packet_counts_as_the_end(void **state) {
 static void test_too_many_descriptors_are_not_sent(void **state) {
     int ends[2];
     struct message message = {.kind = MESSAGE_RUN};
-    const int four[] = {0, 0, 0, 0};
+    const int many[MESSAGE_MAX_FDS + 1] = {0};
     (void)state;
     make_pair(ends);
-    assert_int_equal(message_send(ends[0], &message, four, 4), -EINVAL);
+    assert_int_equal(message_send(ends[0], &message, many, MESSAGE_MAX_FDS + 1), -EINVAL);
     close_pair(ends);
+}
+
+static void test_descriptors_are_counted_up_to_the_first_that_is_unset(void **state) {
+    const int sets[][MESSAGE_MAX_FDS] = {{-1, -1, -1, -1}, {0, -1, 2, 3}, {5, 6, 7, -1}, {0, 0, 0, 0}};
+    const size_t counts[] = {0, 1, 3, 4};
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        assert_int_equal(message_count_fds(sets[i]), counts[i]);
 }
 
 int main(void) {
@@ -218,6 +226,7 @@ int main(void) {
         cmocka_unit_test(test_the_end_and_the_empty_socket),
         cmocka_unit_test(test_an_empty_packet_counts_as_the_end),
         cmocka_unit_test(test_too_many_descriptors_are_not_sent),
+        cmocka_unit_test(test_descriptors_are_counted_up_to_the_first_that_is_unset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

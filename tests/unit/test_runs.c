@@ -2,8 +2,11 @@
  * and the worker. Every scene ends with a loop that has nothing open. */
 #include "runs_scene.h"
 
+#include "base/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 
 static void test_a_job_goes_out_and_its_answer_comes_back(void **state) {
     struct runs_scene scene;
@@ -41,7 +44,7 @@ static void test_which_ends_block(void **state) {
     runs_scene_add_zygote(&scene, 0);
     struct job *job = runs_scene_submit(&scene, false);
     runs_scene_take(&scene, 0, job, &worker);
-    for (size_t i = 0; i < MESSAGE_MAX_FDS; i++) {
+    for (size_t i = 0; i < RUN_STDIN; i++) {
         assert_int_equal(fcntl(worker.fds[i], F_GETFL) & O_NONBLOCK, 0);
         assert_int_equal(fcntl(job->fds[i], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
         assert_int_equal(fcntl(job->fds[i], F_GETFD), FD_CLOEXEC);
@@ -157,6 +160,71 @@ static void test_a_large_script(void **state) {
     runs_scene_assert_finished(&scene, job, OUTCOME_OK);
     runs_scene_close_worker(&worker);
     runs_scene_end(&scene);
+}
+
+/* Through a pipe of its own, as the script reads it, however little that is; then the end. */
+static void test_stdin_is_fed_and_then_ends(void **state) {
+    enum { SIZE = 1 << 18 };
+    static char text[SIZE], got[SIZE + 1];
+    struct runs_scene scene;
+    struct runs_worker worker;
+    (void)state;
+    for (size_t i = 0; i < SIZE; i++)
+        text[i] = (char)(i * 13 / 7);
+    runs_scene_begin(&scene, 1, 1);
+    runs_scene_add_zygote(&scene, 0);
+    struct job *job = runs_scene_submit_stdin(&scene, text, SIZE);
+    runs_scene_take(&scene, 0, job, &worker);
+    assert_true(worker.fds[RUN_STDIN] >= 0);
+    assert_int_equal(fcntl(worker.fds[RUN_STDIN], F_GETFL) & O_NONBLOCK, 0);
+    assert_int_equal(fcntl(job->fds[WATCH_STDIN], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    runs_scene_assert_quiet(&scene); /* the pipe is full, and nobody reads */
+    fcntl(worker.fds[RUN_STDIN], F_SETFL, O_NONBLOCK);
+    for (size_t length = 0;;) {
+        ssize_t n = read(worker.fds[RUN_STDIN], got + length, sizeof got - length);
+        if (n == 0) {
+            assert_int_equal(length, SIZE);
+            break;
+        }
+        assert_true(n > 0 || errno == EAGAIN);
+        length += n > 0 ? (size_t)n : 0;
+        uv_run(&scene.loop, UV_RUN_NOWAIT);
+    }
+    assert_memory_equal(got, text, SIZE);
+    assert_null(job->stdin_text.data);
+    assert_int_equal(job->fds[WATCH_STDIN], -1);
+    runs_scene_assert_quiet(&scene);
+    runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
+    runs_scene_close_worker(&worker);
+    runs_scene_end(&scene);
+}
+
+/* A script that closes its stdin, or ends without reading it, holds up nobody. */
+static void test_stdin_that_nobody_reads(void **state) {
+    static char text[1 << 18];
+    struct runs_scene scene;
+    struct runs_worker worker;
+    (void)state;
+    for (int closes = 0; closes < 2; closes++) {
+        runs_scene_begin(&scene, 1, 1);
+        runs_scene_add_zygote(&scene, 0);
+        struct job *job = runs_scene_submit_stdin(&scene, text, sizeof text);
+        runs_scene_take(&scene, 0, job, &worker);
+        runs_scene_assert_quiet(&scene);
+        if (closes) {
+            worker.fds[RUN_STDIN] = fd_close(worker.fds[RUN_STDIN]);
+            runs_scene_assert_quiet(&scene);
+            assert_int_equal(job->fds[WATCH_STDIN], -1);
+            assert_null(job->stdin_text.data);
+        }
+        runs_scene_answer(&worker, FRAME_RESULT, "1");
+        runs_scene_turn(&scene);
+        assert_int_equal(runs_scene_hear(&scene, 0, job), MESSAGE_ANSWERED);
+        runs_scene_verdict(&scene, 0, job, ENDING_ANSWERED);
+        runs_scene_assert_finished(&scene, job, OUTCOME_OK);
+        runs_scene_close_worker(&worker);
+        runs_scene_end(&scene);
+    }
 }
 
 static void test_no_more_at_once_than_workers(void **state) {
@@ -316,6 +384,7 @@ static void test_when_to_come_again(void **state) {
 }
 
 int main(void) {
+    signal(SIGPIPE, SIG_IGN); /* as the server does */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_job_goes_out_and_its_answer_comes_back),
         cmocka_unit_test(test_which_ends_block),
@@ -324,6 +393,8 @@ int main(void) {
         cmocka_unit_test(test_an_end_without_a_verdict_is_none),
         cmocka_unit_test(test_what_is_written_behind_the_frame_is_not_read),
         cmocka_unit_test(test_a_large_script),
+        cmocka_unit_test(test_stdin_is_fed_and_then_ends),
+        cmocka_unit_test(test_stdin_that_nobody_reads),
         cmocka_unit_test(test_no_more_at_once_than_workers),
         cmocka_unit_test(test_who_comes_later_does_not_overtake),
         cmocka_unit_test(test_a_job_waits_for_so_long_only),
