@@ -28,7 +28,10 @@ struct frame_header {
     uint32_t length; /* of the payload, in bytes */
 };
 
-enum job_flags { JOB_DETAILS = 1 };
+enum job_flags {
+    JOB_DETAILS = 1, /* where and why an exception was */
+    JOB_CONVERT = 2, /* make JSON of what is none: python/convert.py */
+};
 
 /* The job's limits that the worker sets upon itself before it reads the script. */
 struct job_order {

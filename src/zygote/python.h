@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Starts the interpreter, executes python/runner.py, imports the modules named in preload (separated
+/* Starts the interpreter, executes the files of python/, imports the modules named in preload (separated
  * by commas), rehearses once and freezes the heap. */
 int python_start(const char *preload, struct failure *ret_failure);
 
@@ -38,9 +38,9 @@ struct python_answer {
     void *owner;
 };
 
-/* In a worker, once: runs the script. Returns -EINVAL where it is not UTF-8, -EIO where the runner
+/* In a worker, once: runs the script; flags: enum job_flags. Returns -EINVAL where it is not UTF-8, -EIO where the runner
  * itself was broken by it. May never return: the script has the process. */
-int python_run(const char *script, size_t size, size_t result_max, bool wants_details,
+int python_run(const char *script, size_t size, size_t result_max, uint64_t flags,
                struct python_answer *ret_answer);
 
 #endif

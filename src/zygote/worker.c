@@ -108,7 +108,7 @@ static _Noreturn void do_job(const struct policy *policy, const struct worker_ba
     if (read_job(&order, &script, &size) < 0)
         _exit(EXIT_FAILURE);
     set_limits(policy, &order, baseline);
-    if (python_run(script, size, order.result_bytes, (order.flags & JOB_DETAILS) != 0, &answer) < 0)
+    if (python_run(script, size, order.result_bytes, order.flags, &answer) < 0)
         _exit(EXIT_FAILURE);
     const struct iovec parts[] = {{(void *)answer.text, answer.text_size},
                                   {(void *)"", 1},
