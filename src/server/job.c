@@ -23,12 +23,12 @@ static int write_order(struct job *job, const char *script, size_t size) {
     return buf_add(&job->order, script, size);
 }
 
-struct job *job_new(const struct config *config, const char *script, size_t size, bool wants_details) {
+struct job *job_new(const struct config *config, const char *script, size_t size, uint64_t flags) {
     struct job *job = calloc(1, sizeof *job);
     if (job == NULL)
         return NULL;
     job->references = 1;
-    job->wants_details = wants_details;
+    job->wants_details = (flags & JOB_DETAILS) != 0;
     job->limits = (struct run_order){
         .wall_ms = config->wall_ms, .cpu_ms = config->cpu_ms, .memory_bytes = config->memory_mb << 20};
     job->worker_limits = (struct job_order){
@@ -36,7 +36,7 @@ struct job *job_new(const struct config *config, const char *script, size_t size
         .memory_bytes = config->memory_mb << 20,
         .file_bytes = config->scratch_mb << 20,
         .result_bytes = config->result_kb << 10,
-        .flags = wants_details ? JOB_DETAILS : 0,
+        .flags = flags,
     };
     /* An error text may be a little longer than the smallest result limit. */
     frame_reader_init(&job->answer, (config->result_kb << 10) + (1u << 20));

@@ -64,9 +64,9 @@ struct job {
     unsigned references;
 };
 
-/* A job with the configured limits, one reference, and the script copied into its order. NULL where
- * there is no memory. */
-struct job *job_new(const struct config *config, const char *script, size_t size, bool wants_details);
+/* A job with the configured limits, one reference, and the script copied into its order. flags: enum
+ * job_flags. NULL where there is no memory. */
+struct job *job_new(const struct config *config, const char *script, size_t size, uint64_t flags);
 
 struct job *job_ref(struct job *job);
 

@@ -17,6 +17,7 @@
 struct fields {
     struct json_span script;
     struct json_span details;
+    struct json_span convert;
 };
 
 /* The string or literal that a span holds; NULL where jansson refuses it: half a surrogate pair has no
@@ -47,6 +48,8 @@ static int take_field(struct json_span key, struct json_span value, void *contex
         fields->script = value;
     else if (key_is(key, "details"))
         fields->details = value;
+    else if (key_is(key, "convert"))
+        fields->convert = value;
     return 0;
 }
 
@@ -73,42 +76,43 @@ static int read_fields(const struct config *config, const char *body, size_t siz
                   error.offset);
 }
 
-static int read_flag(struct json_span span, const char *name, bool *ret_flag, struct request_error *ret_error) {
+/* Adds the flag where the key is there and true. */
+static int read_flag(struct json_span span, const char *name, enum job_flags flag, uint64_t *flags,
+                     struct request_error *ret_error) {
     if (span.data == NULL)
         return 0;
     if (span.size == 4 && memcmp(span.data, "true", 4) == 0)
-        *ret_flag = true;
-    else if (span.size == 5 && memcmp(span.data, "false", 5) == 0)
-        *ret_flag = false;
-    else
+        *flags |= flag;
+    else if (span.size != 5 || memcmp(span.data, "false", 5) != 0)
         return refuse(ret_error, 400, "Invalid input: '%s' must be true or false.", name);
     return 0;
 }
 
-static int make_job(const struct config *config, const json_t *script, bool details, struct job **ret_job,
+static int make_job(const struct config *config, const json_t *script, uint64_t flags, struct job **ret_job,
                     struct request_error *ret_error) {
     size_t length = json_string_length(script);
     if (length > config->script_kb << 10)
         return refuse(ret_error, 413, "Script is too large: %zu bytes, the limit is %llu.", length,
                       (unsigned long long)(config->script_kb << 10));
-    *ret_job = job_new(config, json_string_value(script), length, details);
+    *ret_job = job_new(config, json_string_value(script), length, flags);
     return *ret_job != NULL ? 0 : refuse(ret_error, 500, "Out of memory.");
 }
 
 int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
                   struct request_error *ret_error) {
     struct fields fields;
-    bool details = false;
+    uint64_t flags = 0;
     int r;
     if ((r = read_fields(config, body, size, &fields, ret_error)) < 0 ||
-        (r = read_flag(fields.details, "details", &details, ret_error)) < 0)
+        (r = read_flag(fields.details, "details", JOB_DETAILS, &flags, ret_error)) < 0 ||
+        (r = read_flag(fields.convert, "convert", JOB_CONVERT, &flags, ret_error)) < 0)
         return r;
     if (fields.script.data == NULL)
         return refuse(ret_error, 400, "Invalid input: the key 'script' is missing.");
     if (fields.script.data[0] != '"')
         return refuse(ret_error, 400, "Invalid input: 'script' must be a string.");
     json_t *script = decode(fields.script);
-    r = script != NULL ? make_job(config, script, details, ret_job, ret_error)
+    r = script != NULL ? make_job(config, script, flags, ret_job, ret_error)
                        : refuse(ret_error, 400, "Invalid input: 'script' has half of a surrogate pair.");
     json_decref(script);
     return r;

@@ -69,7 +69,7 @@ static void finished(struct job *job) {
 }
 
 static int submit(struct runs_scene *scene, const char *script, size_t size, bool wants_details, struct job **ret_job) {
-    struct job *job = job_new(&scene->config, script, size, wants_details);
+    struct job *job = job_new(&scene->config, script, size, wants_details ? JOB_DETAILS : 0);
     assert_non_null(job);
     job->finished = finished;
     job->owner = scene;

@@ -12,7 +12,7 @@ static struct job *make_job(bool details) {
     struct config config;
     config_init(&config);
     config.result_kb = 1;
-    struct job *job = job_new(&config, "x", 1, details);
+    struct job *job = job_new(&config, "x", 1, details ? JOB_DETAILS : 0);
     assert_non_null(job);
     return job;
 }

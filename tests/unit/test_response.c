@@ -22,7 +22,7 @@ static struct job *make_job(bool details) {
     config.stdout_kb = 2;
     config.stderr_kb = 1;
     config.result_kb = 8;
-    struct job *job = job_new(&config, "x", 1, details);
+    struct job *job = job_new(&config, "x", 1, details ? JOB_DETAILS : 0);
     assert_non_null(job);
     job->verdict = (struct verdict){
         .ending = ENDING_EXIT, .wall_us = 1500, .user_us = 2000, .system_us = 3, .peak_bytes = 6000};
