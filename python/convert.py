@@ -277,6 +277,7 @@ TABLE = (
     ("numpy.generic", from_scalar),
     ("numpy.datetime64", texts_of_dates),
     ("numpy.timedelta64", seconds_of_numpy),
+    ("numpy.dtype", text("numpy.dtype")),
     ("numpy.ndarray", from_array),
     ("numpy.ma.MaskedArray", from_masked),
     ("pandas.Timestamp", iso("pandas.Timestamp")),
@@ -285,13 +286,14 @@ TABLE = (
     ("pandas.Interval", text("pandas.Interval")),
     ("pandas.NaT", nothing),
     ("pandas.NA", nothing),
+    ("pandas.api.extensions.ExtensionDtype", str),
     ("pandas.Index", from_index),
     ("pandas.api.extensions.ExtensionArray", from_index),
     ("pandas.Series", from_series),
     ("pandas.DataFrame", from_frame),
 )
 ALSO_USED = (
-    "dataclasses._FIELD", "numpy.asarray", "numpy.complexfloating", "numpy.datetime_as_string", "numpy.dtype",
+    "dataclasses._FIELD", "numpy.asarray", "numpy.complexfloating", "numpy.datetime_as_string",
     "numpy.isfinite", "pandas.RangeIndex",
 )
 VIEWS = {"KeysView": type({}.keys()), "ValuesView": type({}.values()), "ItemsView": type({}.items())}

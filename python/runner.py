@@ -222,6 +222,7 @@ def run(source, result_limit, wants_details, converts=False):
     except SystemExit:
         return EXITED, b"", b""
     except BaseException as error:
+        set_recursion_limit(1200)  # the script may have left less than the report takes
         kind = MEMORY if issubclass(type(error), MemoryError) else EXCEPTION
         return kind, *report(error, source, code, wants_details)
     finally:

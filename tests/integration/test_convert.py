@@ -134,6 +134,8 @@ TABLE = [
     ("pd.DataFrame({'k': ['a'], 'v': [1]}).groupby('k').agg(['sum'])", [{"('k', '')": "a", "('v', 'sum')": 1}]),
     ("pd.DataFrame({'a': [{1}, pd.Series([2])]})", [{"a": [1]}, {"a": [2]}]),
     ("pd.DataFrame()", []),
+    ("pd.DataFrame({'a': [1], 'b': pd.Categorical(['x'])}).dtypes", {"a": "int64", "b": "category"}),
+    ("pd.DataFrame({'a': [1, 2]}).describe()['a']['mean']", 1.5),
     ("{'frame': pd.DataFrame({'a': [np.float32(0.5)]})}", {"frame": [{"a": 0.5}]}),
 ]
 

@@ -434,7 +434,7 @@ def test_an_error_in_one_very_long_line(start_small, tail, letter):
 
 
 def test_recursion_in_one_very_long_line(start_small):
-    script = "def f(n): " + "n + 1; " * 100_000 + "f(n)\ndef main(): f(1)"
+    script = "def f(n): return (" + "n + 1, " * 100_000 + ") if n == 0 else f(n)\ndef main(): f(1)"
     answer = start_small.run(script, details=True)
     assert answer.json["exception"]["type"] == "RecursionError" and len(answer.json["exception"]["frames"]) <= 40
 
@@ -447,6 +447,7 @@ def test_recursion_in_one_very_long_line(start_small):
         "import linecache; linecache.cache = {}; linecache.getline = linecache.checkcache = lambda *a: 1/0",
         "import sys; sys.modules.clear()",
         "import itertools; itertools.islice = None",
+        "import sys; sys.setrecursionlimit(10)",
         "import builtins; builtins.issubclass = builtins.type = builtins.len = builtins.str = builtins.compile = None",
         "import builtins; vars(builtins).clear()",
     ],
