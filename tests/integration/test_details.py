@@ -434,7 +434,7 @@ def test_an_error_in_one_very_long_line(start_small, tail, letter):
 
 
 def test_recursion_in_one_very_long_line(start_small):
-    script = "def f(n): return (" + "n + 1, " * 100_000 + ") if n == 0 else f(n)\ndef main(): f(1)"
+    script = "def f(n): return (" + "n + 1, " * 20_000 + ") if n == 0 else f(n)\ndef main(): f(1)"
     answer = start_small.run(script, details=True)
     assert answer.json["exception"]["type"] == "RecursionError" and len(answer.json["exception"]["frames"]) <= 40
 
