@@ -18,12 +18,11 @@ import random
 import sys
 import types
 
+import convert
+from report import FILENAME, describe, report, utf8
+
 # How a run ended: enum frame_kind in src/wire/frame.h.
 RESULT, NO_MAIN, EXCEPTION, MEMORY, NOT_SERIALIZABLE, OUTPUT_LIMIT, EXITED = range(2, 9)
-
-FILENAME = "<string>"
-MESSAGE_MAX = 65536  # characters of an exception's message that are passed on
-FRAMES_MAX = 20  # of a traceback, at either end
 
 modules = sys.modules
 line_cache = linecache.cache
@@ -37,6 +36,7 @@ isfinite = math.isfinite
 scan_json = json.decoder.JSONDecoder().scan_once
 seed_random = random.seed
 Module = types.ModuleType
+kept = []  # a result; to free it may take long, or run the script's code, before the answer is out
 StringIO = io.StringIO
 
 
@@ -177,6 +177,29 @@ def encode(result, limit):
     return RESULT, text, b""
 
 
+def encode_converted(result, limit):
+    try:
+        set_recursion_limit(1200)
+        result = convert.convert(result, limit)
+    except MemoryError:
+        return MEMORY, b"MemoryError", b""
+    except RecursionError:
+        return OUTPUT_LIMIT, b"Result is nested too deeply.", b""
+    except convert.TooLarge:
+        return OUTPUT_LIMIT, b"Result is too large: more than %d bytes of JSON, the limit." % limit, b""
+    except convert.NotConverted as found:
+        return NOT_SERIALIZABLE, why_not_converted(*found.args), b""
+    except BaseException as error:
+        return NOT_SERIALIZABLE, utf8("Result is not JSON-serializable: " + describe(error)), b""
+    return encode(result, limit)
+
+
+def why_not_converted(before, behind, path):
+    if before is None:
+        before, behind = f"{type(behind).__name__} at", f" ({hint_for(behind)})"
+    return utf8(f"Result is not JSON-serializable: {before} {path}{behind}")
+
+
 def why_not(result, error):
     try:
         why = find_complaint(result)
@@ -189,129 +212,11 @@ def why_not(result, error):
     return utf8("Result is not JSON-serializable: " + why)
 
 
-# --- Exceptions -------------------------------------------------------------------------------------
-
-
-def utf8(text):
-    if len(text) > MESSAGE_MAX:
-        text = text[:MESSAGE_MAX] + "…"
-    return text.encode("utf-8", "backslashreplace")
-
-
-def message_of(error):
-    try:
-        if isinstance(error, SyntaxError) and type(error).__str__ is SyntaxError.__str__:
-            return str(error.msg)
-        return str(error)
-    except BaseException:
-        return "<exception str() failed>"
-
-
-def name_of(kind):
-    name = type.__getattribute__(kind, "__qualname__")
-    module = type.__getattribute__(kind, "__module__")
-    return name if module in ("builtins", "__main__") else f"{module}.{name}"
-
-
-def describe(error):
-    """As the last line of a traceback."""
-    text = message_of(error)
-    return f"{name_of(type(error))}: {text}" if text else name_of(type(error))
-
-
-def own_frames(error):
-    """(code, line, instruction) of the script's frames, outermost first; the middle of a long list is
-    left out."""
-    first, last = [], []
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == FILENAME:
-            frame = (trace.tb_frame.f_code, trace.tb_lineno, trace.tb_lasti)
-            if len(first) < FRAMES_MAX:
-                first.append(frame)
-            else:
-                last.append(frame)
-                if len(last) > FRAMES_MAX:
-                    last[0] = None
-                    del last[1]
-        trace = trace.tb_next
-    return first + last
+# --- A run ------------------------------------------------------------------------------------------
 
 
 def split_lines(source):
     return StringIO(source).readlines()
-
-
-def source_line(source, line):
-    lines = source.split("\n", line) if line is not None and line > 0 else []
-    return lines[line - 1].rstrip("\r") if line is not None and len(lines) >= line > 0 else None
-
-
-def column_of(code, instruction, text):
-    """1-based, in characters. CPython counts bytes (code.co_positions, Python 3.11)."""
-    for index, (_, _, column, _) in enumerate(code.co_positions()):
-        if index == instruction // 2:
-            if column is None or text is None:
-                return None
-            return len(text.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "ignore")) + 1
-    return None
-
-
-def place_of(error, frames, source):
-    if isinstance(error, SyntaxError) and error.filename == FILENAME:
-        text = error.text if isinstance(error.text, str) else None
-        return error.lineno, error.offset, text.rstrip("\n") if text else source_line(source, error.lineno)
-    if not frames:
-        return None, None, None
-    code, line, instruction = frames[-1]
-    text = source_line(source, line)
-    return line, column_of(code, instruction, text), text
-
-
-def trace_text(frames, place, summary, source):
-    lines = ["Traceback (most recent call last):"]
-    for frame in frames:
-        if frame is None:
-            lines.append("  ...")
-            continue
-        code, line, _ = frame
-        lines.append(f'  File "{FILENAME}", line {line}, in {code.co_name}')
-        text = source_line(source, line)
-        if text is not None and text.strip():
-            lines.append("    " + text.strip())
-    if not frames and place[0] is not None:
-        lines.append(f'  File "{FILENAME}", line {place[0]}')
-        if place[2]:
-            lines.append("    " + place[2].strip())
-    lines.append(summary)
-    return "\n".join(lines) + "\n"
-
-
-def details_of(error, summary, source):
-    frames = own_frames(error)
-    place = place_of(error, [frame for frame in frames if frame is not None], source)
-    return {
-        "type": name_of(type(error)),
-        "message": message_of(error)[:MESSAGE_MAX],
-        "line": place[0],
-        "column": place[1],
-        "source_line": place[2],
-        "traceback": trace_text(frames, place, summary[:MESSAGE_MAX], source),
-    }
-
-
-def report(error, source, wants_details):
-    kind = MEMORY if isinstance(error, MemoryError) else EXCEPTION
-    try:
-        summary = describe(error)
-        details = b""
-        if wants_details:
-            details = encode(details_of(error, summary, source), sys.maxsize)
-            details = details[1] if details[0] == RESULT else b""
-        return kind, utf8(summary), details
-    except BaseException:
-        # An exception that cannot even be described, or no memory left to do it.
-        return kind, b"MemoryError" if kind == MEMORY else b"Exception", b""
 
 
 # --- What a request hands in ------------------------------------------------------------------------
@@ -348,7 +253,7 @@ def set_seed(seed):
 # --- A run ------------------------------------------------------------------------------------------
 
 
-def run(source, result_limit, wants_details, texts=None, seed=None, has_stdin=False):
+def run(source, result_limit, wants_details, converts=False, texts=None, seed=None, has_stdin=False):
     """Executes the script as one module, calls main(), and returns (kind, text, details)."""
     module = Module("__main__")
     modules["__main__"] = module
@@ -356,13 +261,15 @@ def run(source, result_limit, wants_details, texts=None, seed=None, has_stdin=Fa
     namespace["__builtins__"] = builtins
     # Where inspect.getsource and tracebacks that the script prints look for its lines.
     line_cache[FILENAME] = (len(source), None, split_lines(source), FILENAME)
+    code = None
     try:
         args, kwargs = arguments_of(texts or [None, None, None])
         if has_stdin:
             open_stdin()
         if seed is not None:
             set_seed(seed)
-        exec(compile(source, FILENAME, "exec", dont_inherit=True), namespace)
+        code = compile(source, FILENAME, "exec", dont_inherit=True)
+        exec(code, namespace)
         main = namespace.get("main")
         if not callable(main):
             return NO_MAIN, b"", b""
@@ -370,10 +277,13 @@ def run(source, result_limit, wants_details, texts=None, seed=None, has_stdin=Fa
     except SystemExit:
         return EXITED, b"", b""
     except BaseException as error:
-        return report(error, source, wants_details)
+        set_recursion_limit(1200)  # the script may have left less than the report takes
+        kind = MEMORY if issubclass(type(error), MemoryError) else EXCEPTION
+        return kind, *report(error, source, code, wants_details)
     finally:
         flush_replacements()
-    return encode(result, result_limit)
+    kept.append(result)
+    return encode_converted(result, result_limit) if converts else encode(result, result_limit)
 
 
 def flush_replacements():
@@ -414,7 +324,7 @@ import numpy as np
 import pandas as pd
 def main():
     d = pd.DataFrame({"k": ["a", "b", "a"], "v": [1, 2, 3]})
-    return [str(np.eye(2)), str(d), str(d.describe()), d.groupby("k").v.sum().to_dict()]
+    return [str(np.eye(2)), str(d), str(d.describe()), d.groupby("k").v.sum(), d, np.eye(2)]
 """
 REHEARSAL_ERROR = "def main(): return 1 / 0"
 
@@ -438,8 +348,9 @@ def rehearse(once=False):
         scripts.append(REHEARSAL_ONCE)
     limit = sys.getrecursionlimit()
     for script in scripts:
-        run(script, 65536, True)
+        run(script, 65536, True, once)
     set_recursion_limit(limit)
+    kept.clear()
     modules.pop("__main__", None)
     line_cache.pop(FILENAME, None)
 
@@ -447,6 +358,7 @@ def rehearse(once=False):
 def prepare():
     """In the zygote, behind the imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
     rehearse(once=True)
+    convert.learn()
     forget_machine()
     gc.collect()
     gc.freeze()

@@ -1,12 +1,21 @@
 #!/usr/bin/python3
-"""Turns a file into a C array: embed.py INPUT OUTPUT NAME. The array is ended by a NUL."""
+"""Turns Python files into a C table, in the order given: embed.py OUTPUT INPUT... See src/zygote/embedded.h."""
+import os
 import sys
 
-source, target, name = sys.argv[1:]
-with open(source, "rb") as file:
-    data = file.read()
-lines = [", ".join(str(byte - 256 if byte > 127 else byte) for byte in data[at : at + 24]) for at in range(0, len(data), 24)]
+
+def array(name, data):
+    numbers = [str(byte - 256 if byte > 127 else byte) for byte in data + b"\0"]
+    lines = [", ".join(numbers[at : at + 24]) for at in range(0, len(numbers), 24)]
+    return f"static const char {name}[] = {{\n" + ",\n".join(lines) + "};\n"
+
+
+target, *sources = sys.argv[1:]
+names = [os.path.splitext(os.path.basename(source))[0] for source in sources]
 with open(target, "w") as file:
-    file.write(f"/* Made from {source.rsplit('/', 1)[-1]} by tools/embed.py. */\n")
-    file.write(f"extern const char {name}[];\n")
-    file.write(f"const char {name}[] = {{\n" + ",\n".join(lines + ["0"]) + "};\n")
+    file.write('/* Made by tools/embed.py. */\n#include "zygote/embedded.h"\n\n#include <stddef.h>\n\n')
+    for name, source in zip(names, sources):
+        with open(source, "rb") as text:
+            file.write(array(name, text.read()))
+    rows = "".join(f'    {{"{name}", {name}}},\n' for name in names)
+    file.write(f"\nconst struct embedded embedded_modules[] = {{\n{rows}    {{NULL, NULL}},\n}};\n")

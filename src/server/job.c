@@ -54,7 +54,8 @@ static void set_limits(struct job *job, const struct config *config, const struc
         .memory_bytes = job->limits.memory_bytes,
         .file_bytes = config->scratch_mb << 20,
         .result_bytes = config->result_kb << 10,
-        .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->seeded ? JOB_SEED : 0u),
+        .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->converts ? JOB_CONVERT : 0u) |
+                 (request->seeded ? JOB_SEED : 0u),
         .seed = request->seed,
         .script_bytes = request->script.size,
         .input_bytes = request->input.size,

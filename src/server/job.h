@@ -40,6 +40,7 @@ struct job_request {
     bool seeded;
     uint64_t seed;
     bool wants_details;
+    bool converts;
 };
 
 struct job {

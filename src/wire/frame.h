@@ -28,7 +28,12 @@ struct frame_header {
     uint32_t length; /* of the payload, in bytes */
 };
 
-enum job_flags { JOB_DETAILS = 1, JOB_SEED = 2, JOB_STDIN = 4 };
+enum job_flags {
+    JOB_DETAILS = 1, /* where and why an exception was */
+    JOB_SEED = 2,    /* the order has a seed */
+    JOB_STDIN = 4,   /* descriptor 0 is the script's */
+    JOB_CONVERT = 8, /* make JSON of what is none: python/convert.py */
+};
 
 /* The job's limits that the worker sets upon itself before it looks at the parts, and how long those are. They follow
  * one another: the script in UTF-8, then JSON as the client sent it, of no length where it was not sent. */

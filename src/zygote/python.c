@@ -5,12 +5,12 @@
 
 #include "zygote/python.h"
 
+#include "zygote/embedded.h"
+
 #include <errno.h>
 #include <sys/stat.h>
 
-extern const char runner_source[];
-
-static PyObject *runner; /* the namespace that python/runner.py was executed in */
+static PyObject *runner; /* the namespace that python/runner.py was executed in; it holds the other modules */
 
 /* The job, from python_load() to python_run(). */
 static PyObject *source;
@@ -72,25 +72,38 @@ static int start_interpreter(struct failure *ret_failure) {
     return 0;
 }
 
+/* Executes one file of python/ as a module that those behind it can import. */
+static int start_module(const struct embedded *file, PyObject *builtins, struct failure *ret_failure) {
+    char filename[64];
+    snprintf(filename, sizeof filename, "<python-executor/%s.py>", file->name);
+    PyObject *code = Py_CompileString(file->text, filename, Py_file_input);
+    PyObject *module = code != NULL ? PyImport_AddModule(file->name) : NULL; /* borrowed */
+    PyObject *result = NULL;
+    if (module != NULL) {
+        runner = PyModule_GetDict(module); /* the last one stays */
+        if (PyDict_SetItemString(runner, "__builtins__", builtins) == 0)
+            result = PyEval_EvalCode(code, runner, runner);
+    }
+    int r = result == NULL ? failed(filename, ret_failure) : 0;
+    Py_XDECREF(result);
+    Py_XDECREF(code);
+    return r;
+}
+
 static int start_runner(struct failure *ret_failure) {
-    PyObject *code = Py_CompileString(runner_source, "<python-executor>", Py_file_input);
-    if (code == NULL)
-        return failed("compiling runner.py", ret_failure);
-    runner = PyDict_New();
     /* A copy: a script that empties builtins does not empty the runner's. */
     PyObject *builtins = PyDict_Copy(PyEval_GetBuiltins());
-    PyObject *name = PyUnicode_FromString("runner");
-    if (runner == NULL || builtins == NULL || name == NULL ||
-        PyDict_SetItemString(runner, "__builtins__", builtins) < 0 ||
-        PyDict_SetItemString(runner, "__name__", name) < 0)
-        return failed("preparing runner.py", ret_failure);
-    PyObject *result = PyEval_EvalCode(code, runner, runner);
-    Py_XDECREF(name);
+    int r = builtins == NULL ? failed("copying builtins", ret_failure) : 0;
+    for (const struct embedded *file = embedded_modules; r == 0 && file->name != NULL; file++)
+        r = start_module(file, builtins, ret_failure);
     Py_XDECREF(builtins);
-    Py_DECREF(code);
-    if (result == NULL)
-        return failed("executing runner.py", ret_failure);
-    Py_DECREF(result);
+    if (r < 0)
+        return r;
+    Py_INCREF(runner);
+    /* No script can import them, nor are their names taken. */
+    for (const struct embedded *file = embedded_modules; file->name != NULL; file++)
+        if (PyDict_DelItemString(PyImport_GetModuleDict(), file->name) < 0)
+            return failed(file->name, ret_failure);
     return 0;
 }
 
@@ -221,8 +234,8 @@ int python_load(const struct job_order *order, const char *parts, size_t size) {
 int python_run(const struct job_order *order, struct python_answer *ret_answer) {
     PyObject *seed = (order->flags & JOB_SEED) != 0 ? PyLong_FromUnsignedLongLong(order->seed) : Py_NewRef(Py_None);
     PyObject *result = PyObject_CallFunction(
-        runner_function("run"), "OnOOOO", source, (Py_ssize_t)order->result_bytes,
-        (order->flags & JOB_DETAILS) != 0 ? Py_True : Py_False, texts, seed != NULL ? seed : Py_None,
+        runner_function("run"), "OnOOOOO", source, (Py_ssize_t)order->result_bytes,
+        (order->flags & JOB_DETAILS) != 0 ? Py_True : Py_False, (order->flags & JOB_CONVERT) != 0 ? Py_True : Py_False, texts, seed != NULL ? seed : Py_None,
         (order->flags & JOB_STDIN) != 0 ? Py_True : Py_False);
     return result == NULL ? -EIO : read_answer(result, ret_answer);
 }

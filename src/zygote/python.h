@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Starts the interpreter, executes python/runner.py, imports the modules named in preload (separated
+/* Starts the interpreter, executes the files of python/, imports the modules named in preload (separated
  * by commas), rehearses once and freezes the heap. */
 int python_start(const char *preload, struct failure *ret_failure);
 

@@ -91,6 +91,10 @@ static void test_details(void **state) {
     assert_true(job->wants_details);
     assert_int_equal(job->worker_limits.flags, JOB_DETAILS);
     job_unref(job);
+    assert_int_equal(parse("{\"convert\":true,\"script\":\"x\"}", 29, &job, &error), 0);
+    assert_false(job->wants_details);
+    assert_int_equal(job->worker_limits.flags, JOB_CONVERT);
+    job_unref(job);
 }
 
 /* The order as the worker reads it: one frame, its limits, the script. */
@@ -174,13 +178,15 @@ static void test_keys(void **state) {
     assert_refused("{\"a\": \"\\\"script\\\": 1\"}", 400, "'script' is missing");
 }
 
-static void test_details_are_a_truth_value_and_nothing_else(void **state) {
+static void test_flags_are_truth_values_and_nothing_else(void **state) {
     static const char *const others[] = {"null", "0", "1", "\"true\"", "[]", "{}", "[true]", "-0.0"};
     (void)state;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         char body[64];
         snprintf(body, sizeof body, "{\"script\": \"x\", \"details\": %s}", others[i]);
         assert_refused(body, 400, "'details' must be true or false");
+        snprintf(body, sizeof body, "{\"script\": \"x\", \"convert\": %s}", others[i]);
+        assert_refused(body, 400, "'convert' must be true or false");
     }
 }
 
@@ -217,7 +223,7 @@ int main(void) {
         cmocka_unit_test(test_the_size_of_an_escaped_script),
         cmocka_unit_test(test_scripts_in_utf8),
         cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_details_are_a_truth_value_and_nothing_else),
+        cmocka_unit_test(test_flags_are_truth_values_and_nothing_else),
         cmocka_unit_test(test_scripts_that_are_no_strings),
         cmocka_unit_test(test_cut_bodies),
     };
