@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""Turns Python files into a C table, in the order given: embed.py OUTPUT INPUT... See src/zygote/embedded.h."""
+"""Turns files into a C table, in the order given: embed.py OUTPUT HEADER TABLE INPUT...
+
+HEADER declares TABLE, an array of struct embedded: see src/base/embedded.h.
+"""
 import os
 import sys
 
@@ -10,12 +13,12 @@ def array(name, data):
     return f"static const char {name}[] = {{\n" + ",\n".join(lines) + "};\n"
 
 
-target, *sources = sys.argv[1:]
+target, header, table, *sources = sys.argv[1:]
 names = [os.path.splitext(os.path.basename(source))[0] for source in sources]
 with open(target, "w") as file:
-    file.write('/* Made by tools/embed.py. */\n#include "zygote/embedded.h"\n\n#include <stddef.h>\n\n')
+    file.write(f'/* Made by tools/embed.py. */\n#include "{header}"\n\n#include <stddef.h>\n\n')
     for name, source in zip(names, sources):
         with open(source, "rb") as text:
             file.write(array(name, text.read()))
     rows = "".join(f'    {{"{name}", {name}}},\n' for name in names)
-    file.write(f"\nconst struct embedded embedded_modules[] = {{\n{rows}    {{NULL, NULL}},\n}};\n")
+    file.write(f"\nconst struct embedded {table}[] = {{\n{rows}    {{NULL, NULL}},\n}};\n")

@@ -1,6 +1,7 @@
 /* The routes: see api.h. */
 #include "server/api.h"
 
+#include "server/document.h"
 #include "server/request.h"
 
 #include <errno.h>
@@ -32,16 +33,32 @@ static int route_execute(const char *method, struct response *ret_response) {
     return refuse_method(allow, "Method not allowed, use POST.", ret_response);
 }
 
-/* The facts of the workers that are running; python-executor doctor also tests them. */
-static int route_isolation(const struct api *api, const char *method, struct response *ret_response) {
+/* What is there to be read: 0 to go on, 1 where the method says it all. */
+static int route_reading(const char *method, struct response *ret_response) {
     static const char allow[] = "GET, HEAD, OPTIONS";
-    uint32_t floor = 0;
+    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+        return 0;
     if (strcmp(method, "OPTIONS") == 0)
         return allow_methods(allow, ret_response);
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        return refuse_method(allow, "Method not allowed, use GET.", ret_response);
+    return refuse_method(allow, "Method not allowed, use GET.", ret_response);
+}
+
+/* The facts of the workers that are running; python-executor doctor also tests them. */
+static int route_isolation(const struct api *api, const char *method, struct response *ret_response) {
+    uint32_t floor = 0;
+    int r = route_reading(method, ret_response);
+    if (r != 0)
+        return r;
     layer_parse(api->config->require, &floor, NULL);
-    int r = response_isolation(ret_response, &api->isolation, &api->own, floor);
+    r = response_isolation(ret_response, &api->isolation, &api->own, floor);
+    return r < 0 ? r : 1;
+}
+
+static int route_document(const char *method, struct response *ret_response) {
+    int r = route_reading(method, ret_response);
+    if (r != 0)
+        return r;
+    r = response_document(ret_response, embedded_documents[0].text);
     return r < 0 ? r : 1;
 }
 
@@ -50,6 +67,8 @@ int api_route(const struct api *api, const char *method, const char *path, struc
         return route_execute(method, ret_response);
     if (strcmp(path, "/isolation") == 0)
         return route_isolation(api, method, ret_response);
+    if (strcmp(path, "/openapi.json") == 0)
+        return route_document(method, ret_response);
     return answer(ret_response, 404, "Not found, the service is at POST /execute.");
 }
 

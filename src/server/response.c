@@ -32,6 +32,13 @@ int response_error(struct response *ret_response, unsigned status, const char *t
     return finish(ret_response, &body, r);
 }
 
+int response_document(struct response *ret_response, const char *json) {
+    struct buf body;
+    buf_init(&body, BODY_MAX);
+    *ret_response = (struct response){.status = 200};
+    return finish(ret_response, &body, buf_add_text(&body, json));
+}
+
 int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,
                        uint32_t floor) {
     struct buf body;

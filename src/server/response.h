@@ -20,6 +20,9 @@ struct response {
 /* {"error": text}. 0 or -ENOMEM. */
 int response_error(struct response *ret_response, unsigned status, const char *text);
 
+/* JSON that is there already; it is copied. 0 or -ENOMEM. */
+int response_document(struct response *ret_response, const char *json);
+
 /* What confines the workers, and this server. 0 or -ENOMEM. */
 int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,
                        uint32_t floor);

@@ -2,10 +2,7 @@
 #ifndef PX_ZYGOTE_EMBEDDED_H
 #define PX_ZYGOTE_EMBEDDED_H
 
-struct embedded {
-    const char *name; /* of the module */
-    const char *text; /* in UTF-8 */
-};
+#include "base/embedded.h"
 
 /* In the order in which they import each other; ended by a row of NULL. */
 extern const struct embedded embedded_modules[];

@@ -2,6 +2,7 @@
 #include "runs_scene.h"
 
 #include "server/api.h"
+#include "server/document.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,6 +64,32 @@ static void test_isolation_says_what_the_manager_said(void **state) {
     assert_int_equal(api_route(&api, "POST", "/isolation", &response), 1);
     assert_string_equal(response.allow, "GET, HEAD, OPTIONS");
     assert_body(&response, 405, "{\"error\": \"Method not allowed, use GET.\"}");
+}
+
+static void test_the_document_is_served_as_it_was_built_in(void **state) {
+    static const char *const wrong[] = {"POST", "PUT", "DELETE", "PATCH", "get", ""};
+    static const char *const reading[] = {"GET", "HEAD"};
+    struct response response;
+    (void)state;
+    assert_string_equal(embedded_documents[0].name, "openapi");
+    assert_null(embedded_documents[1].name);
+    for (size_t i = 0; i < sizeof reading / sizeof reading[0]; i++) {
+        assert_int_equal(api_route(&no_api, reading[i], "/openapi.json", &response), 1);
+        assert_null(response.allow);
+        assert_body(&response, 200, embedded_documents[0].text);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(api_route(&no_api, wrong[i], "/openapi.json", &response), 1);
+        assert_string_equal(response.allow, "GET, HEAD, OPTIONS");
+        assert_body(&response, 405, "{\"error\": \"Method not allowed, use GET.\"}");
+    }
+    assert_int_equal(api_route(&no_api, "OPTIONS", "/openapi.json", &response), 1);
+    assert_int_equal(response.status, 204);
+    assert_string_equal(response.allow, "GET, HEAD, OPTIONS");
+    assert_null(response.body);
+    assert_int_equal(api_route(&no_api, "GET", "/openapi.json/", &response), 1);
+    assert_int_equal(response.status, 404);
+    free(response.body);
 }
 
 static void test_a_body_that_is_too_large(void **state) {
@@ -159,6 +186,7 @@ int main(void) {
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_options_have_no_body),
         cmocka_unit_test(test_isolation_says_what_the_manager_said),
+        cmocka_unit_test(test_the_document_is_served_as_it_was_built_in),
         cmocka_unit_test(test_a_body_that_is_too_large),
         cmocka_unit_test(test_what_is_refused_never_becomes_a_job),
         cmocka_unit_test(test_a_job_that_no_worker_was_free_for),
