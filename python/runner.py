@@ -19,6 +19,7 @@ import sys
 import types
 
 import convert
+import files
 from report import FILENAME, describe, report, utf8
 
 # How a run ended: enum frame_kind in src/wire/frame.h.
@@ -223,19 +224,21 @@ def split_lines(source):
 
 
 def arguments_of(texts):
-    """(args, kwargs) for main(), out of the JSON of input, args and kwargs, None for each that there is not.
-    The server has checked it, also its depth; integers have as many digits as they like."""
-    input, args, kwargs = texts
+    """(args, kwargs) for main(), out of the JSON of input, args and kwargs, and (files, patterns), None for each
+    that there is not. The server has checked it, also its depth; integers have as many digits as they like."""
+    input, args, kwargs, placed, patterns = texts
     texts.clear()  # they may be large, and are not needed again
     recursion, digits = get_recursion_limit(), get_digits_limit()
     try:
         set_recursion_limit(1200)
         set_digits_limit(0)
+        more = [None if text is None else scan_json(text, 0)[0] for text in (placed, patterns)]
         if input is not None:
-            return (scan_json(input, 0)[0],), {}
+            return (scan_json(input, 0)[0],), {}, *more
         return (
             () if args is None else scan_json(args, 0)[0],
             {} if kwargs is None else scan_json(kwargs, 0)[0],
+            *more,
         )
     finally:
         set_recursion_limit(recursion)
@@ -253,8 +256,26 @@ def set_seed(seed):
 # --- A run ------------------------------------------------------------------------------------------
 
 
-def run(source, result_limit, wants_details, converts=False, texts=None, seed=None, has_stdin=False):
-    """Executes the script as one module, calls main(), and returns (kind, text, details)."""
+def run(source, result_limit, wants_details, converts=False, texts=None, seed=None, has_stdin=False, outputs_limit=0):
+    """Executes the script, and returns (kind, text, details, outputs)."""
+    texts = texts or [None] * 5
+    wants_outputs = texts[4] is not None
+    patterns = []
+    answer = run_script(source, result_limit, wants_details, converts, texts, seed, has_stdin, patterns)
+    return *answer, outputs_of(patterns, outputs_limit) if wants_outputs else b""
+
+
+def outputs_of(patterns, limit):
+    """Whenever the script came to an end of its own."""
+    try:
+        set_recursion_limit(1200)
+        return files.collect(patterns[0], limit)
+    except BaseException:
+        return files.NOTHING  # broken by the script, no memory left, no descriptor left
+
+
+def run_script(source, result_limit, wants_details, converts, texts, seed, has_stdin, patterns):
+    """Executes the script as one module, calls main(), and returns (kind, text, details). patterns is filled."""
     module = Module("__main__")
     modules["__main__"] = module
     namespace = module.__dict__
@@ -263,7 +284,11 @@ def run(source, result_limit, wants_details, converts=False, texts=None, seed=No
     line_cache[FILENAME] = (len(source), None, split_lines(source), FILENAME)
     code = None
     try:
-        args, kwargs = arguments_of(texts or [None, None, None])
+        args, kwargs, placed, globs = arguments_of(texts)
+        if globs is not None:
+            patterns.append(files.Patterns(globs))
+        if placed is not None:
+            files.place(placed)
         if has_stdin:
             open_stdin()
         if seed is not None:

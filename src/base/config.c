@@ -62,6 +62,8 @@ const struct option_spec config_options[] = {
            "MiB of files in a run's private /tmp"),
     NUMBER(scratch_files, "scratch-files", "PYTHON_EXECUTOR_SCRATCH_FILES", 1024, 16, 1000000,
            "files in a run's private /tmp"),
+    NUMBER(outputs_kb, "outputs-kb", "PYTHON_EXECUTOR_OUTPUTS_KB", 4096, 1, 262144,
+           "KiB of files that an answer may have"),
     NUMBER(open_files, "open-files", "PYTHON_EXECUTOR_OPEN_FILES", 128, 16, 4096, "open files of a run"),
     NUMBER(threads, "threads", "PYTHON_EXECUTOR_THREADS", 64, 1, 4096, "threads of a run"),
 

@@ -42,6 +42,7 @@ struct config {
     uint64_t result_depth;
     uint64_t scratch_mb;
     uint64_t scratch_files;
+    uint64_t outputs_kb;
     uint64_t open_files;
     uint64_t threads;
     /* what a request may ask for; 0 for no more than the above: see config_limit() */

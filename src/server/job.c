@@ -13,7 +13,8 @@ static void capture_init(struct capture *capture, size_t max) {
 }
 
 static int write_order(struct job *job, const struct job_request *request) {
-    const struct json_span *const parts[] = {&request->script, &request->input, &request->args, &request->kwargs};
+    const struct json_span *const parts[] = {&request->script, &request->input, &request->args,
+                                             &request->kwargs, &request->files, &request->outputs};
     struct frame_header header = {.kind = FRAME_JOB};
     size_t length = sizeof job->worker_limits;
     int r;
@@ -55,12 +56,15 @@ static void set_limits(struct job *job, const struct config *config, const struc
         .file_bytes = config->scratch_mb << 20,
         .result_bytes = config->result_kb << 10,
         .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->converts ? JOB_CONVERT : 0u) |
-                 (request->seeded ? JOB_SEED : 0u),
+                 (request->seeded ? JOB_SEED : 0u) | (request->outputs.size > 0 ? JOB_OUTPUTS : 0u),
         .seed = request->seed,
         .script_bytes = request->script.size,
         .input_bytes = request->input.size,
         .args_bytes = request->args.size,
         .kwargs_bytes = request->kwargs.size,
+        .files_bytes = request->files.size,
+        .patterns_bytes = request->outputs.size,
+        .output_bytes = config->outputs_kb << 10,
     };
 }
 
@@ -73,7 +77,8 @@ struct job *job_new(const struct config *config, const struct job_request *reque
     set_limits(job, config, request);
     take_stdin(job, request->take_stdin);
     /* An error text may be a little longer than the smallest result limit. */
-    frame_reader_init(&job->answer, (config->result_kb << 10) + (1u << 20));
+    frame_reader_init(&job->answer, (config->result_kb << 10) + (1u << 20) +
+                                        (request->outputs.size > 0 ? frame_outputs_max(config->outputs_kb << 10) : 0));
     capture_init(&job->out, limit_of(config, request, LIMIT_OUTPUT_KB) << 10);
     capture_init(&job->err, config->stderr_kb << 10);
     for (size_t i = 0; i < WATCH_CLIENT; i++)

@@ -36,6 +36,8 @@ struct job_request {
     struct json_span input;  /* JSON as it was sent */
     struct json_span args;
     struct json_span kwargs;
+    struct json_span files;
+    struct json_span outputs; /* patterns */
     uint64_t limits[LIMIT_COUNT];
     bool seeded;
     uint64_t seed;

@@ -242,21 +242,21 @@ int json_check(const char *data, size_t size, size_t max_depth, struct json_erro
     return finish(&scanner, scan_value(&scanner), ret_error);
 }
 
-static int scan_members(struct scanner *scanner, json_visit *visit, void *context) {
-    struct json_span key, value;
+static int scan_members(struct scanner *scanner, bool object, json_visit *visit, void *context) {
+    struct json_span key = {0}, value;
     int r;
-    if (peek(scanner) != '{') {
+    if (peek(scanner) != (object ? '{' : '[')) {
         /* Rubbish, or JSON of another kind? The difference helps the caller. */
         r = scan_value(scanner);
-        return r < 0 ? r : fail(scanner, "not an object");
+        return r < 0 ? r : fail(scanner, object ? "not an object" : "not an array");
     }
-    if ((r = open_level(scanner, true)) < 0)
+    if ((r = open_level(scanner, object)) < 0)
         return r;
     skip_space(scanner);
-    if (peek(scanner) == '}')
+    if (peek(scanner) == (object ? '}' : ']'))
         return scan_after_value(scanner, 0);
     do {
-        if ((r = scan_key(scanner, &key)) < 0)
+        if (object && (r = scan_key(scanner, &key)) < 0)
             return r;
         value.data = scanner->at;
         if ((r = scan_value(scanner)) < 0)
@@ -272,7 +272,13 @@ static int scan_members(struct scanner *scanner, json_visit *visit, void *contex
 int json_members(const char *data, size_t size, size_t max_depth, json_visit *visit, void *context,
                  struct json_error *ret_error) {
     struct scanner scanner = start(data, size, max_depth);
-    return finish(&scanner, scan_members(&scanner, visit, context), ret_error);
+    return finish(&scanner, scan_members(&scanner, true, visit, context), ret_error);
+}
+
+int json_elements(const char *data, size_t size, size_t max_depth, json_visit *visit, void *context,
+                  struct json_error *ret_error) {
+    struct scanner scanner = start(data, size, max_depth);
+    return finish(&scanner, scan_members(&scanner, false, visit, context), ret_error);
 }
 
 /* --- Strings --- */

@@ -38,6 +38,10 @@ typedef int json_visit(struct json_span key, struct json_span value, void *conte
 int json_members(const char *data, size_t size, size_t max_depth, json_visit *visit, void *context,
                  struct json_error *ret_error);
 
+/* The same for a text that must be an array, whose elements are visited with no key. */
+int json_elements(const char *data, size_t size, size_t max_depth, json_visit *visit, void *context,
+                  struct json_error *ret_error);
+
 /* Whether a string that was scanned means this name, however it is written. The name is of letters and underscores. */
 bool json_string_is(struct json_span string, const char *name);
 

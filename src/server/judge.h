@@ -5,6 +5,15 @@
 #include "server/job.h"
 #include "server/json.h"
 
+/* A whole answer's payload, divided. */
+struct judge_parts {
+    struct json_span text;    /* as enum frame_kind says */
+    struct json_span outputs; /* JSON, of size 0 where there is none */
+    bool cut;                 /* the worker says that there is more to have */
+};
+
+struct judge_parts judge_parts(const struct job *job);
+
 /* The outcome of a job whose verdict is in and whose channel has been read to its end. */
 enum outcome judge_outcome(const struct job *job, size_t result_depth);
 

@@ -5,6 +5,7 @@
  */
 #include "server/request.h"
 
+#include "server/files.h"
 #include "server/json.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@ enum field {
     FIELD_STDIN,
     FIELD_SEED,
     FIELD_LIMITS,
+    FIELD_FILES,
+    FIELD_OUTPUTS,
     FIELD_COUNT
 };
 
@@ -41,6 +44,8 @@ static const struct {
     [FIELD_STDIN] = {"stdin", '"', "a string"},
     [FIELD_SEED] = {"seed", '\0', NULL},
     [FIELD_LIMITS] = {"limits", '{', "an object"},
+    [FIELD_FILES] = {"files", '{', "an object"},
+    [FIELD_OUTPUTS] = {"outputs", '[', "an array"},
 };
 
 #define SEED_MAX INT64_MAX
@@ -198,6 +203,21 @@ static int read_limits(const struct config *config, struct json_span span, struc
     return 0;
 }
 
+/* --- files and outputs --- */
+
+static int read_files(const struct config *config, const struct fields *fields, struct job_request *request,
+                      struct request_error *ret_error) {
+    struct files_error why;
+    request->files = fields->values[FIELD_FILES];
+    request->outputs = fields->values[FIELD_OUTPUTS];
+    int r = request->files.data != NULL ? files_check(config, request->files, &why) : 0;
+    if (r == 0 && request->outputs.data != NULL)
+        r = files_check_patterns(request->outputs, &why);
+    if (r == -EINVAL)
+        return refuse(ret_error, 400, "Invalid input: %s", why.text);
+    return r < 0 ? refuse(ret_error, 500, "Out of memory.") : 0;
+}
+
 /* --- A job --- */
 
 static int read_text(struct json_span string, const char *name, struct buf *ret_text, struct request_error *ret_error) {
@@ -251,7 +271,8 @@ int request_parse(const struct config *config, const char *body, size_t size, st
         return refuse(ret_error, 400, "Invalid input: 'script' must be a string.");
     if ((r = check_types(&fields, ret_error)) < 0 ||
         (r = read_seed(fields.values[FIELD_SEED], &request, ret_error)) < 0 ||
-        (r = read_limits(config, fields.values[FIELD_LIMITS], &request, ret_error)) < 0)
+        (r = read_limits(config, fields.values[FIELD_LIMITS], &request, ret_error)) < 0 ||
+        (r = read_files(config, &fields, &request, ret_error)) < 0)
         return r;
     request.input = fields.values[FIELD_INPUT];
     request.args = fields.values[FIELD_ARGS];

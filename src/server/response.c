@@ -104,7 +104,7 @@ static int add_usage(struct buf *body, const struct job *job) {
         (double)verdict->wall_us / 1e3, (double)verdict->user_us / 1e3, (double)verdict->system_us / 1e3,
         (unsigned long long)(verdict->peak_bytes >> 10), (unsigned long long)job->out.total,
         (unsigned long long)job->err.total,
-        (unsigned long long)(job->outcome == OUTCOME_OK ? job->answer.payload.len : 0));
+        (unsigned long long)(job->outcome == OUTCOME_OK ? judge_parts(job).text.size : 0));
 }
 
 static int add_limits(struct buf *body, const struct job *job) {
@@ -144,12 +144,30 @@ static int add_details(struct buf *body, const struct job *job) {
     return add_exception(body, job);
 }
 
+/* Whenever the script came to an end of its own. Byte for byte, as the result. */
+static int add_outputs(struct buf *body, const struct job *job) {
+    struct judge_parts parts = {0};
+    int r;
+    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || status_of(job) == 500)
+        return 0;
+    if (job->answer_state == 1) /* or else it was too long to be read */
+        parts = judge_parts(job);
+    if ((r = buf_add_text(body, ", \"outputs\": ")) < 0)
+        return r;
+    if (parts.outputs.size == 0)
+        return buf_add_text(body, "null");
+    if ((r = buf_add(body, parts.outputs.data, parts.outputs.size)) < 0)
+        return r;
+    return parts.cut ? buf_add_text(body, ", \"outputs_truncated\": true") : 0;
+}
+
 static int add_body(struct buf *body, const struct job *job) {
     int r;
     if (job->outcome == OUTCOME_OK) {
         /* Byte for byte: it was checked, and it is not ours to write differently. */
+        struct json_span result = judge_parts(job).text;
         if ((r = buf_add_text(body, "{\"result\": ")) < 0 ||
-            (r = buf_add(body, job->answer.payload.data, job->answer.payload.len)) < 0 ||
+            (r = buf_add(body, result.data, result.size)) < 0 ||
             (r = add_text(body, ", \"stdout\": ", &job->out)) < 0)
             return r;
     } else {
@@ -158,7 +176,7 @@ static int add_body(struct buf *body, const struct job *job) {
             (r = utf8_add_json_string(body, error.data, error.size)) < 0)
             return r;
     }
-    if (job->wants_details && (r = add_details(body, job)) < 0)
+    if ((r = add_outputs(body, job)) < 0 || (job->wants_details && (r = add_details(body, job)) < 0))
         return r;
     return buf_add_text(body, "}");
 }

@@ -33,6 +33,7 @@ enum job_flags {
     JOB_SEED = 2,    /* the order has a seed */
     JOB_STDIN = 4,   /* descriptor 0 is the script's */
     JOB_CONVERT = 8, /* make JSON of what is none: python/convert.py */
+    JOB_OUTPUTS = 16, /* the answer has files */
 };
 
 /* The job's limits that the worker sets upon itself before it looks at the parts, and how long those are. They follow
@@ -48,7 +49,19 @@ struct job_order {
     uint64_t input_bytes;  /* for main(input) */
     uint64_t args_bytes;   /* for main(*args, **kwargs) */
     uint64_t kwargs_bytes;
+    uint64_t files_bytes;      /* what is placed in the working directory */
+    uint64_t patterns_bytes;   /* of the files that the answer is to have, with JOB_OUTPUTS */
+    uint64_t output_bytes;     /* of those files, at most */
 };
+
+/* With JOB_OUTPUTS the payload of every answer but FRAME_EXITED ends with NUL and the outputs: a character, FRAME_SOME
+ * where not all there is to have is in it, and JSON, an array or null where nothing could be collected. */
+enum { FRAME_ALL = '=', FRAME_SOME = '+', FRAME_LISTING_MAX = 1 << 20, FRAME_OUTPUTS_DEPTH = 2 };
+
+/* Bytes of that part at most: python/files.py keeps to less. */
+static inline uint64_t frame_outputs_max(uint64_t output_bytes) {
+    return output_bytes / 3 * 4 + FRAME_LISTING_MAX;
+}
 
 /* Reads one frame piece by piece. */
 struct frame_reader {
@@ -65,7 +78,7 @@ void frame_reader_done(struct frame_reader *reader);
  * empty), -EMSGSIZE for too long a frame, -EPIPE at an early end, or another negative errno. */
 int frame_read(struct frame_reader *reader, int fd);
 
-enum { FRAME_MAX_PARTS = 3 };
+enum { FRAME_MAX_PARTS = 5 };
 
 /* Writes a whole frame, its payload given in parts, to a blocking descriptor. 0 or a negative errno. */
 int frame_write(int fd, enum frame_kind kind, const struct iovec *parts, size_t count);

@@ -179,22 +179,25 @@ int python_warm_up(bool rehearse) {
     return r < 0 ? r : call("reseed", NULL);
 }
 
-/* The runner's answer is a tuple (int, bytes, bytes), unless the script broke the runner. */
+/* The runner's answer is a tuple (int, bytes, bytes, bytes), unless the script broke the runner. */
 static int read_answer(PyObject *result, struct python_answer *ret_answer) {
-    Py_ssize_t text_size, details_size;
-    char *text, *details;
-    if (!PyTuple_Check(result) || PyTuple_Size(result) != 3)
+    Py_ssize_t text_size, details_size, outputs_size;
+    char *text, *details, *outputs;
+    if (!PyTuple_Check(result) || PyTuple_Size(result) != 4)
         return -EIO;
     long kind = PyLong_AsLong(PyTuple_GetItem(result, 0));
     if (kind < FRAME_RESULT || kind > FRAME_EXITED ||
         PyBytes_AsStringAndSize(PyTuple_GetItem(result, 1), &text, &text_size) < 0 ||
-        PyBytes_AsStringAndSize(PyTuple_GetItem(result, 2), &details, &details_size) < 0)
+        PyBytes_AsStringAndSize(PyTuple_GetItem(result, 2), &details, &details_size) < 0 ||
+        PyBytes_AsStringAndSize(PyTuple_GetItem(result, 3), &outputs, &outputs_size) < 0)
         return -EIO;
     *ret_answer = (struct python_answer){.kind = (enum frame_kind)kind,
                                          .text = text,
                                          .text_size = (size_t)text_size,
                                          .details = details,
                                          .details_size = (size_t)details_size,
+                                         .outputs = outputs,
+                                         .outputs_size = (size_t)outputs_size,
                                          .owner = result};
     return 0;
 }
@@ -215,7 +218,8 @@ static PyObject *take_json(const char **parts, size_t *left, uint64_t size) {
 }
 
 int python_load(const struct job_order *order, const char *parts, size_t size) {
-    const uint64_t lengths[] = {order->input_bytes, order->args_bytes, order->kwargs_bytes};
+    const uint64_t lengths[] = {order->input_bytes, order->args_bytes, order->kwargs_bytes, order->files_bytes,
+                                order->patterns_bytes};
     source = take_text(&parts, &size, order->script_bytes);
     texts = source != NULL ? PyList_New(0) : NULL;
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0] && texts != NULL; i++) {
@@ -234,8 +238,8 @@ int python_load(const struct job_order *order, const char *parts, size_t size) {
 int python_run(const struct job_order *order, struct python_answer *ret_answer) {
     PyObject *seed = (order->flags & JOB_SEED) != 0 ? PyLong_FromUnsignedLongLong(order->seed) : Py_NewRef(Py_None);
     PyObject *result = PyObject_CallFunction(
-        runner_function("run"), "OnOOOOO", source, (Py_ssize_t)order->result_bytes,
+        runner_function("run"), "OnOOOOOn", source, (Py_ssize_t)order->result_bytes,
         (order->flags & JOB_DETAILS) != 0 ? Py_True : Py_False, (order->flags & JOB_CONVERT) != 0 ? Py_True : Py_False, texts, seed != NULL ? seed : Py_None,
-        (order->flags & JOB_STDIN) != 0 ? Py_True : Py_False);
+        (order->flags & JOB_STDIN) != 0 ? Py_True : Py_False, (Py_ssize_t)order->output_bytes);
     return result == NULL ? -EIO : read_answer(result, ret_answer);
 }

@@ -106,8 +106,10 @@ static int run(const struct job_order *order, struct frame_reader *reader, struc
         return r;
     if (r == 0)
         return python_run(order, ret_answer);
-    static const char words[] = "MemoryError";
-    *ret_answer = (struct python_answer){.kind = FRAME_MEMORY, .text = words, .text_size = sizeof words - 1};
+    static const char words[] = "MemoryError", nothing[] = {FRAME_SOME, 'n', 'u', 'l', 'l'};
+    *ret_answer = (struct python_answer){.kind = FRAME_MEMORY, .text = words, .text_size = sizeof words - 1,
+                                         .outputs = nothing,
+                                         .outputs_size = (order->flags & JOB_OUTPUTS) != 0 ? sizeof nothing : 0};
     return 0;
 }
 
@@ -120,10 +122,12 @@ static _Noreturn void do_job(const struct policy *policy, const struct worker_ba
     set_limits(policy, &order, baseline);
     if (run(&order, &reader, &answer) < 0)
         _exit(EXIT_FAILURE);
-    const struct iovec parts[] = {{(void *)answer.text, answer.text_size},
-                                  {(void *)"", 1},
-                                  {(void *)answer.details, answer.details_size}};
-    if (frame_write(WORKER_CHANNEL, answer.kind, parts, answer.details_size > 0 ? 3 : 1) < 0)
+    const struct iovec parts[FRAME_MAX_PARTS] = {{(void *)answer.text, answer.text_size},
+                                                 {(void *)"", answer.details_size > 0 ? 1 : 0},
+                                                 {(void *)answer.details, answer.details_size},
+                                                 {(void *)"", 1},
+                                                 {(void *)answer.outputs, answer.outputs_size}};
+    if (frame_write(WORKER_CHANNEL, answer.kind, parts, answer.outputs_size > 0 ? 5 : 3) < 0)
         _exit(EXIT_FAILURE);
     /* The exit of a process of this size keeps a CPU busy that the answer needs; the keeper ends us as
      * soon as it is through. Not so where the figures of the end are wanted, nor, after a while, where the

@@ -40,6 +40,64 @@ static void assert_outcome(struct job *job, enum outcome outcome, unsigned statu
     job_unref(job);
 }
 
+/* The outcome of a request that wants outputs, and the body; the payload ends where the array does. */
+static void assert_outputs(const char *payload, size_t size, enum outcome outcome, const char *body) {
+    struct config config;
+    struct response response;
+    config_init(&config);
+    config.result_kb = 1;
+    config.outputs_kb = 1;
+    struct job *job = job_new(&config, &(struct job_request){.script = {"x", 1}, .outputs = {"[]", 2}});
+    assert_non_null(job);
+    job->verdict.ending = ENDING_EXIT;
+    job->answer_state = 1;
+    job->answer.header = (struct frame_header){FRAME_RESULT, (uint32_t)size};
+    assert_int_equal(buf_add(&job->answer.payload, payload, size), 0);
+    job->outcome = judge_outcome(job, 10);
+    assert_string_equal(outcome_name(job->outcome), outcome_name(outcome));
+    assert_int_equal(response_from_job(&response, job), 0);
+    assert_int_equal(response.size, strlen(body));
+    assert_memory_equal(response.body, body, response.size);
+    free(response.body);
+    job_unref(job);
+}
+
+#define ASSERT_FORGED(payload) \
+    assert_outputs(payload, sizeof(payload) - 1, OUTCOME_EXITED, "{\"error\": \"Execution failed\"}")
+#define ASSERT_OUTPUTS(payload, body) assert_outputs(payload, sizeof(payload) - 1, OUTCOME_OK, body)
+
+static void test_outputs(void **state) {
+    (void)state;
+    ASSERT_OUTPUTS("1\0=[]", "{\"result\": 1, \"stdout\": \"\", \"outputs\": []}");
+    ASSERT_OUTPUTS("1\0+[{}]", "{\"result\": 1, \"stdout\": \"\", \"outputs\": [{}], \"outputs_truncated\": true}");
+    ASSERT_OUTPUTS("1\0+null", "{\"result\": 1, \"stdout\": \"\", \"outputs\": null, \"outputs_truncated\": true}");
+    ASSERT_FORGED("");
+    ASSERT_FORGED("1");
+    ASSERT_FORGED("1\0");
+    ASSERT_FORGED("1\0=");
+    ASSERT_FORGED("1\0=1");
+    ASSERT_FORGED("1\0[]");
+    ASSERT_FORGED("1\0={}");
+    ASSERT_FORGED("1\0=[[[]]]");
+    ASSERT_FORGED("1\0=[], 1");
+    ASSERT_FORGED("\0=[]");
+    ASSERT_FORGED("1\0=[]\0");
+    ASSERT_FORGED("1\0=[]\0=[]");
+}
+
+static void test_outputs_of_any_length_are_bounded(void **state) {
+    size_t most = (size_t)frame_outputs_max(1 << 10) - 1;
+    char *payload = malloc(most + 4);
+    (void)state;
+    assert_non_null(payload);
+    memset(payload, ' ', most + 4);
+    memcpy(payload, "1\0=[", 4);
+    payload[most + 3] = ']';
+    ASSERT_FORGED("1\0= []");
+    assert_outputs(payload, most + 4, OUTCOME_EXITED, "{\"error\": \"Execution failed\"}");
+    free(payload);
+}
+
 static void test_the_zygotes_word_outweighs_an_answer(void **state) {
     (void)state;
     assert_outcome(ended(ENDING_DEADLINE, 9, FRAME_RESULT, "1", 1), OUTCOME_TIMEOUT, 500);
@@ -192,6 +250,8 @@ int main(void) {
         cmocka_unit_test(test_forgeries),
         cmocka_unit_test(test_every_ending_with_every_kind),
         cmocka_unit_test(test_answers_that_are_not_whole),
+        cmocka_unit_test(test_outputs),
+        cmocka_unit_test(test_outputs_of_any_length_are_bounded),
         cmocka_unit_test(test_the_limits_of_a_result_are_exact),
         cmocka_unit_test(test_details_nobody_asked_for_are_none),
         cmocka_unit_test(test_details_of_an_exception_are_checked),

@@ -94,6 +94,24 @@ static void test_one_way_to_call_main(void **state) {
     assert_refused("\"kwargs\": {}, \"input\": {}, \"args\": [1]", words);
 }
 
+static void test_files_and_outputs(void **state) {
+    (void)state;
+    assert_refused("\"files\": {\"a/../b\": {\"text\": \"\"}}", "files \"a/../b\" has a part '.' or '..'.");
+    assert_refused("\"files\": {\"a\\u0000\": {\"text\": \"\"}}", "files \"a\\u0000\" has a NUL.");
+    assert_refused("\"files\": {\"a-\": {\"text\": \"\"}, \"a/b\": {\"text\": \"\"}, \"a\": {\"text\": \"\"}}", "files \"a\" is a file and a folder.");
+    assert_refused("\"files\": {\"a\": {\"base64\": \"AB==\"}}", "files \"a\" has no proper base64.");
+    assert_refused("\"files\": {\"a\": {\"text\": \"\", \"base64\": \"\"}}", "files \"a\" must have one key, \"text\" or \"base64\".");
+    assert_refused("\"outputs\": [\"*\", \"/tmp\"]", "outputs \"/tmp\" is absolute.");
+    assert_refused("\"outputs\": [[]]", "outputs [] must be a string.");
+    struct job *job = job_of("\"files\": {\"\\u0061/b\": {\"base64\": \"\\/w==\"}}, \"outputs\": [ \"**\" ]");
+    struct job_order order = order_of(job);
+    assert_int_equal(order.files_bytes, strlen("{\"\\u0061/b\": {\"base64\": \"\\/w==\"}}"));
+    assert_int_equal(order.patterns_bytes, strlen("[ \"**\" ]"));
+    assert_int_equal(order.flags, JOB_OUTPUTS);
+    assert_memory_equal(job->order.data + job->order.len - order.patterns_bytes, "[ \"**\" ]", order.patterns_bytes);
+    job_unref(job);
+}
+
 /* Every type but the right one. */
 static void test_wrong_types(void **state) {
     static const char *const values[] = {"\"x\"", "1", "-1", "1.5", "1e3", "true", "false", "[]", "{}"};
@@ -252,6 +270,7 @@ static void test_deep_and_huge_input(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_files_and_outputs),
         cmocka_unit_test(test_json_is_passed_on_as_it_stands),
         cmocka_unit_test(test_null_is_as_good_as_missing),
         cmocka_unit_test(test_the_last_of_duplicates),
