@@ -102,24 +102,11 @@ struct content {
     bool unknown;
 };
 
-/* json_string_is() knows letters only. */
-static bool is_base64(struct json_span key) {
-    char memory[6];
-    size_t size;
-    struct buf text = {0};
-    if (json_text_size(key, &size) < 0 || size != sizeof memory)
-        return false;
-    buf_init(&text, sizeof memory);
-    bool is = json_text(key, &text) == 0 && memcmp(text.data, "base64", sizeof memory) == 0;
-    buf_done(&text);
-    return is;
-}
-
 static int take_content(struct json_span key, struct json_span value, void *context) {
     struct content *content = context;
     if (json_string_is(key, "text"))
         content->text = value;
-    else if (is_base64(key))
+    else if (json_string_is(key, "base64"))
         content->base64 = value;
     else
         content->unknown = true;

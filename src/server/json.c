@@ -294,7 +294,7 @@ static unsigned hex_unit(const char *digits) {
 }
 
 /* A body can have a million keys, so this is cheap for those that nobody knows. No other escape than \u stands for a
- * letter or an underscore. */
+ * letter, a digit or an underscore. */
 bool json_string_is(struct json_span string, const char *name) {
     const char *at = string.data + 1;
     const char *end = string.data + string.size - 1;
