@@ -109,3 +109,16 @@ int fd_close_from(int first) {
         close((int)fd);
     return 0;
 }
+
+int fd_open_folder(int parent, const char *name) {
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+DIR *fd_list_folder(int fd) {
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+    if (folder == NULL)
+        fd_close(copy);
+    return folder;
+}

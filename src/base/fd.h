@@ -5,6 +5,7 @@
 #ifndef PX_BASE_FD_H
 #define PX_BASE_FD_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -34,6 +35,12 @@ int fd_write_file(int dir_fd, const char *path, const char *text);
 
 /* Duplicates fd onto number and clears close-on-exec there, as the start of a child wants it. */
 int fd_install(int fd, int number);
+
+/* Opens a folder below `parent`, following no link at its name. A descriptor or a negative errno. */
+int fd_open_folder(int parent, const char *name);
+
+/* A folder to be read, with a position of its own; closed by closedir(3). NULL with errno set. */
+DIR *fd_list_folder(int fd);
 
 /* Closes every descriptor from `first` on. 0 or a negative errno. */
 int fd_close_from(int first);

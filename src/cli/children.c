@@ -150,7 +150,7 @@ pid_t children_start_server(const struct programs *programs, const struct config
         int program = programs->server;
         prepare(&program, control, listen_fd);
         /* A user id of its own where that can be had; else the one of whoever started it. */
-        bool root = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
+        bool root = credentials_can_change_ids();
         uid_t uid = root ? (uid_t)config->uid_base : geteuid();
         if (credentials_drop_groups(&failure) < 0 ||
             credentials_enter_with_chroot(uid, root ? (gid_t)config->uid_base : getegid(), &failure) < 0)

@@ -52,7 +52,7 @@ static const struct grant namespaces = {
 
 static const struct grant landlock = {
     "Linux 5.13 or later, CONFIG_SECURITY_LANDLOCK=y and 'landlock' in /sys/kernel/security/lsm (kernel option lsm=)",
-    "a profile of Docker 20.10.10 or later, which lets landlock_* through",
+    "a profile that lets landlock_* through, as Docker's own does",
     "nodes with such a kernel",
     "--execution-environment gen2",
     "allow @sandbox in SystemCallFilter=",

@@ -160,20 +160,12 @@ static void print_layers(const struct isolation *isolation) {
     }
 }
 
-/* The server serves them as GET /isolation. */
-static void tell_layers(struct manager *manager) {
-    struct message message = {.kind = MESSAGE_LAYER};
-    for (uint32_t i = 0; i < LAYER_COUNT; i++) {
-        message.layer = (struct layer_report){.layer = i, .state = manager->isolation.layers[i]};
-        message_send(manager->server.control, &message, NULL, 0);
-    }
-}
-
 static void zygote_ready(struct manager *manager, struct child *child) {
     const struct message message = {.kind = MESSAGE_CHANNEL};
     child->ready = true;
     manager->backoff_ms = 0;
-    tell_layers(manager);
+    /* The server serves them as GET /isolation. */
+    message_send_layers(manager->server.control, &manager->isolation);
     /* A server that is just being started anew gets the channel of the zygote that starts with it. */
     if (message_send(manager->server.control, &message, &child->channel, 1) < 0)
         log_warning("the server did not take the channel of a zygote");

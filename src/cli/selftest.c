@@ -65,7 +65,7 @@ static int apply(enum layer layer, const struct policy *policy, bool own_user) {
     case LAYER_SECCOMP: return apply_seccomp(&failure);
     case LAYER_RLIMITS: return rlimits_enter(policy, true, &failure);
     case LAYER_IDENTITY: {
-        bool root = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
+        bool root = credentials_can_change_ids();
         uid_t uid = root ? (uid_t)policy->uid_base + 1 : geteuid();
         credentials_drop_groups(&failure);
         return credentials_enter(uid, root ? (gid_t)uid : getegid(), &failure);

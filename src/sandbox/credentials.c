@@ -22,6 +22,10 @@ bool credentials_have(int capability) {
            (sets[capability / 32].effective & 1u << capability % 32) != 0;
 }
 
+bool credentials_can_change_ids(void) {
+    return credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
+}
+
 int credentials_drop_groups(struct failure *ret_failure) {
     /* In a user namespace of an ordinary user it is refused with the capability as well. */
     return setgroups(0, NULL) < 0 && errno != EPERM ? refused("setgroups()", ret_failure) : 0;

@@ -10,6 +10,9 @@
 /* Whether this process has a capability in its user namespace; CAP_SETUID, say. */
 bool credentials_have(int capability);
 
+/* Whether it may become other users, and make processes of other users. */
+bool credentials_can_change_ids(void);
+
 /* Becomes uid and gid for good, which needs CAP_SETUID and CAP_SETGID where they are others than now: bounding set
  * empty where CAP_SETPCAP is there, no supplementary groups changed (the caller has given them up), all
  * capabilities gone, no_new_privs, not dumpable. -EPERM where that would leave it root. */

@@ -16,28 +16,15 @@
 #define PREFIX "python-executor-"
 enum { LEVELS_MAX = 64, NAMES_MAX = 16, PIDS_MAX = 1 << 22 /* proc(5), pid_max */ };
 
-static int open_folder(int parent, const char *name) {
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 /* To remove what is in it: a script may have closed its own folder to us, who have the same user id. To open a link
  * fails as well, but not with EACCES, so that none is followed by the change of mode. */
 static int open_closed_folder(int parent, const char *name) {
-    int fd = open_folder(parent, name);
+    int fd = fd_open_folder(parent, name);
     if (fd == -EACCES && fchmodat(parent, name, 0700, 0) == 0)
-        fd = open_folder(parent, name);
+        fd = fd_open_folder(parent, name);
     if (fd >= 0)
         fchmod(fd, 0700); /* where that fails, so does the removing */
     return fd;
-}
-
-static DIR *read_folder(int fd) {
-    int copy = open_folder(fd, ".");
-    DIR *folder = copy < 0 ? NULL : fdopendir(copy);
-    if (folder == NULL)
-        fd_close(copy);
-    return folder;
 }
 
 static bool is_entry(const struct dirent *entry) {
@@ -47,7 +34,7 @@ static bool is_entry(const struct dirent *entry) {
 /* Left by a process that had our id, a sweep has not come by yet; but where its owner lives, in another pid namespace
  * that shares the base, it stays. */
 static void remove_stale(const char *path) {
-    cleanup_fd int fd = open_folder(AT_FDCWD, path);
+    cleanup_fd int fd = fd_open_folder(AT_FDCWD, path);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
         folder_remove(AT_FDCWD, path);
 }
@@ -62,7 +49,7 @@ int folder_make(const char *base, mode_t mode, char *ret_path, size_t size) {
     }
     if (r < 0)
         return -errno;
-    cleanup_fd int fd = open_folder(AT_FDCWD, ret_path);
+    cleanup_fd int fd = fd_open_folder(AT_FDCWD, ret_path);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, mode) < 0) {
         int error = fd < 0 ? -fd : errno;
         rmdir(ret_path);
@@ -74,7 +61,7 @@ int folder_make(const char *base, mode_t mode, char *ret_path, size_t size) {
 /* Removes what can go at once, and enters the first folder that cannot: 1 with its descriptor, 0 when this one is
  * empty, or a negative errno. */
 static int remove_flat(int fd, int *ret_deeper) {
-    DIR *folder = read_folder(fd);
+    DIR *folder = fd_list_folder(fd);
     int r = folder == NULL ? -errno : 0;
     for (struct dirent *entry; folder != NULL && r == 0 && (entry = readdir(folder)) != NULL;) {
         if (!is_entry(entry) || unlinkat(fd, entry->d_name, 0) == 0 || unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0)
@@ -101,14 +88,14 @@ static bool is_same(int a, int b) {
 /* Down and up again without a stack, however deep a script has nested; a folder that has become empty is removed
  * from above. */
 int folder_empty(int fd) {
-    cleanup_fd int at = open_folder(fd, ".");
+    cleanup_fd int at = fd_open_folder(fd, ".");
     while (at >= 0) {
         int next = -1;
         int r = remove_flat(at, &next);
         if (r < 0 || (r == 0 && is_same(at, fd)))
             return r;
         if (r == 0)
-            next = open_folder(at, "..");
+            next = fd_open_folder(at, "..");
         fd_close(at);
         at = next;
     }
@@ -134,7 +121,7 @@ static void hide(struct measure *measure_, int error) {
 }
 
 static void measure(struct measure *measure_, int fd, unsigned level) {
-    DIR *folder = read_folder(fd);
+    DIR *folder = fd_list_folder(fd);
     struct stat status;
     if (folder == NULL) {
         hide(measure_, errno);
@@ -148,7 +135,7 @@ static void measure(struct measure *measure_, int fd, unsigned level) {
         if (!S_ISDIR(status.st_mode))
             continue;
         /* What is hidden so deep counts as too much. */
-        cleanup_fd int deeper = level >= LEVELS_MAX ? -1 : open_folder(fd, entry->d_name);
+        cleanup_fd int deeper = level >= LEVELS_MAX ? -1 : fd_open_folder(fd, entry->d_name);
         if (level >= LEVELS_MAX)
             measure_->files = measure_->files_max + 1;
         else if (deeper >= 0)
@@ -161,7 +148,7 @@ static void measure(struct measure *measure_, int fd, unsigned level) {
 
 int folder_measure(int parent, const char *name, uint64_t files_max, uint64_t *ret_bytes, uint64_t *ret_files) {
     struct measure all = {.files_max = files_max};
-    cleanup_fd int fd = open_folder(parent, name);
+    cleanup_fd int fd = fd_open_folder(parent, name);
     if (fd < 0 && fd != -EACCES)
         return fd;
     if (fd < 0)
@@ -181,15 +168,15 @@ static bool is_made_here(const char *name) {
 }
 
 void folder_sweep(const char *base) {
-    cleanup_fd int fd = open_folder(AT_FDCWD, base);
-    DIR *folder = fd < 0 ? NULL : read_folder(fd);
+    cleanup_fd int fd = fd_open_folder(AT_FDCWD, base);
+    DIR *folder = fd < 0 ? NULL : fd_list_folder(fd);
     struct stat status;
     if (folder == NULL)
         return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         if (!is_made_here(entry->d_name))
             continue;
-        cleanup_fd int stale = open_folder(fd, entry->d_name);
+        cleanup_fd int stale = fd_open_folder(fd, entry->d_name);
         if (stale < 0 || fstat(stale, &status) < 0 || status.st_uid != geteuid() || flock(stale, LOCK_EX | LOCK_NB) < 0)
             continue;
         folder_empty(stale);

@@ -214,11 +214,6 @@ int hierarchy_hand_down(int folder, const char *controllers, struct failure *ret
 
 /* --- Folders with an owner --- */
 
-static int open_folder(int parent, const char *name) {
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 /* Whether `folder` is still what the name stands for: a sweep may have been quicker than our lock. */
 static bool is_in_place(int parent, const char *name, int folder) {
     struct stat here, there;
@@ -235,17 +230,9 @@ static struct dirent *next_group(DIR *folder) {
     return NULL;
 }
 
-static DIR *list_folder(int folder) {
-    int fd = open_folder(folder, "."); /* with a position of its own */
-    DIR *list = fd < 0 ? NULL : fdopendir(fd);
-    if (list == NULL && fd >= 0)
-        close(fd);
-    return list;
-}
-
 /* Groups within are those of workers, one deep. */
 static int remove_folder(int parent, const char *name, int folder) {
-    DIR *list = list_folder(folder);
+    DIR *list = fd_list_folder(folder);
     for (struct dirent *entry; list != NULL && (entry = next_group(list)) != NULL;)
         unlinkat(folder, entry->d_name, AT_REMOVEDIR);
     if (list != NULL)
@@ -255,7 +242,7 @@ static int remove_folder(int parent, const char *name, int folder) {
 
 /* True unless it is dead and cannot be removed yet. */
 static bool sweep_one(int parent, const char *name) {
-    cleanup_fd int folder = open_folder(parent, name);
+    cleanup_fd int folder = fd_open_folder(parent, name);
     if (folder < 0 || flock(folder, LOCK_EX | LOCK_NB) < 0)
         return true;
     return remove_folder(parent, name, folder) != -EBUSY;
@@ -271,7 +258,7 @@ int hierarchy_make(int parent, int *ret_folder, struct failure *ret_failure) {
     for (int tries = 0; tries < 4; tries++) {
         if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
             return failure_set(ret_failure, errno, layer, "mkdir(%s): %s", name, strerror(errno));
-        cleanup_fd int folder = open_folder(parent, name);
+        cleanup_fd int folder = fd_open_folder(parent, name);
         /* flock(2) belongs to the open file, so it ends with the last process that has it. A sweep holds
          * it for a moment only, but an owner with our pid in another pid namespace for good. */
         if (folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0 && is_in_place(parent, name, folder)) {
@@ -293,7 +280,7 @@ void hierarchy_remove(int parent, int folder) {
 
 bool hierarchy_sweep(int parent) {
     bool clean = true;
-    DIR *list = list_folder(parent);
+    DIR *list = fd_list_folder(parent);
     if (list == NULL)
         return true;
     for (struct dirent *entry; (entry = next_group(list)) != NULL;) {

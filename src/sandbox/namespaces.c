@@ -67,7 +67,7 @@ static _Noreturn void map_parent(const struct policy *policy, int go) {
     cleanup_fd int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (proc_fd < 0 || read(go, &byte, 1) != 1)
         _exit(2);
-    if (credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID)) {
+    if (credentials_can_change_ids()) {
         snprintf(map, sizeof map, "0 0 1\n%llu %llu %d\n", (unsigned long long)policy->uid_base,
                  (unsigned long long)policy->uid_base, (int)CONFIG_UIDS);
         if (write_maps(proc_fd, zygote, map) == 0)

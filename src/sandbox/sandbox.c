@@ -122,7 +122,7 @@ static int prepare(struct sandbox *sandbox, struct failure *ret_failure) {
     if (sandbox->proc_fd < 0)
         return failure_set(ret_failure, errno, "identity", "open(/proc): %s", strerror(errno));
     prepare_cgroups(sandbox);
-    sandbox->has_slots = credentials_have(CAP_SETUID) && credentials_have(CAP_SETGID);
+    sandbox->has_slots = credentials_can_change_ids();
     if (plan->own_user && (r = namespaces_own_user(&sandbox->policy, &sandbox->has_slots, ret_failure)) < 0)
         return r;
     /* Groups are inherited by every worker, whose user namespace could not give them up. */

@@ -72,6 +72,16 @@ static size_t take_fds(struct msghdr *header, int ret_fds[MESSAGE_MAX_FDS]) {
     return count;
 }
 
+int message_send_layers(int fd, const struct isolation *isolation) {
+    struct message message = {.kind = MESSAGE_LAYER};
+    int r = 0;
+    for (uint32_t i = 0; i < LAYER_COUNT && r == 0; i++) {
+        message.layer = (struct layer_report){.layer = i, .state = isolation->layers[i]};
+        r = message_send(fd, &message, NULL, 0);
+    }
+    return r;
+}
+
 int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX_FDS]) {
     union {
         struct cmsghdr align;

@@ -119,6 +119,9 @@ int message_pair(int ret_ends[2]);
  * end does not read, -EPIPE where it is gone. Never raises SIGPIPE. */
 int message_send(int fd, const struct message *message, const int *fds, size_t fd_count);
 
+/* Sends a MESSAGE_LAYER for each layer. 0, or the first negative errno. */
+int message_send_layers(int fd, const struct isolation *isolation);
+
 /* Receives one message. 1 with the message and its descriptors (now the caller's; unset ones are -1),
  * 0 where the other end has closed, or a negative errno: -EAGAIN on an idle non-blocking socket,
  * -EBADMSG for a packet of the wrong size, whose descriptors have been closed. */

@@ -50,14 +50,6 @@ static int fail(const struct failure *failure) {
     return EXIT_FAILURE;
 }
 
-static void report_layers(const struct isolation *isolation) {
-    struct message message = {.kind = MESSAGE_LAYER};
-    for (uint32_t i = 0; i < LAYER_COUNT; i++) {
-        message.layer = (struct layer_report){.layer = i, .state = isolation->layers[i]};
-        message_send(INHERIT_CONTROL, &message, NULL, 0);
-    }
-}
-
 /* Threads and fork do not mix: the BLAS that numpy brings would start some at import. */
 static void keep_libraries_single_threaded(void) {
     static const char *const names[] = {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
@@ -152,7 +144,6 @@ static int probe(const struct config *config, const struct policy *policy, struc
     unsigned missing = layer_missing(&ret_probe->isolation, floor & ~left_out(config));
     if (missing == LAYER_WORDS)
         return 0;
-    report_layers(&ret_probe->isolation);
     return layer_explain(&ret_probe->isolation, missing, ret_failure);
 }
 

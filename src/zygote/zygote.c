@@ -156,12 +156,9 @@ static void hear_manager(struct zygote *zygote) {
 /* --- The crew --- */
 
 static void announce(struct zygote *zygote) {
-    struct message message = {.kind = MESSAGE_LAYER};
-    for (uint32_t i = 0; i < LAYER_COUNT; i++) {
-        message.layer = (struct layer_report){.layer = i, .state = zygote->crew.sandbox->isolation.layers[i]};
-        tell_manager(zygote, &message);
-    }
-    message = (struct message){.kind = MESSAGE_READY};
+    const struct message message = {.kind = MESSAGE_READY};
+    if (message_send_layers(INHERIT_CONTROL, &zygote->crew.sandbox->isolation) < 0)
+        zygote->ended = true;
     tell_manager(zygote, &message);
     zygote->announced = true;
 }
