@@ -20,7 +20,7 @@ enum { SCRATCH_SLOTS = 2 * CONFIG_SLOTS };
 struct scratch {
     int fd;
     char path[VIEW_PATH];
-    uint64_t keys[SCRATCH_SLOTS]; /* in the name of each worker's folder, so that no other can guess it */
+    uint64_t keys[SCRATCH_SLOTS]; /* in the name of each worker's folder, so that no other knows it */
 };
 
 /* Worker, in its own mount namespace: mounts /tmp and makes it the working directory. */
