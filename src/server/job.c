@@ -112,6 +112,19 @@ void job_unref(struct job *job) {
     free(job);
 }
 
+static void pass_on(struct capture *capture, const char *piece, size_t size) {
+    size_t room = capture->kept.max - (size_t)capture->passed;
+    size_t fits = size < room ? size : room;
+    capture->total += size;
+    if (fits == 0)
+        return;
+    if (capture->take != NULL)
+        capture->take(capture, piece, fits);
+    else if (buf_add(&capture->kept, piece, fits) < 0)
+        return; /* no memory is the same as no room: counted, not kept */
+    capture->passed += fits;
+}
+
 int capture_read(struct capture *capture, int fd) {
     char piece[65536];
     /* A pipe holds so much, so a script that floods cannot keep us here. */
@@ -123,11 +136,7 @@ int capture_read(struct capture *capture, int fd) {
             return errno == EAGAIN ? 1 : -errno;
         if (n == 0)
             return 0;
-        size_t room = capture->kept.max - capture->kept.len;
-        size_t keep = (size_t)n < room ? (size_t)n : room;
-        capture->total += (uint64_t)n;
-        /* No memory is the same as no room: counted, not kept. */
-        (void)buf_add(&capture->kept, piece, keep);
+        pass_on(capture, piece, (size_t)n);
     }
     return 1;
 }

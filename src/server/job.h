@@ -13,10 +13,14 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* What was printed: kept up to the buffer's maximum, counted beyond. */
+/* What was printed: up to the buffer's maximum kept, or handed on as it comes; counted beyond. */
 struct capture {
     struct buf kept;
     uint64_t total;
+    uint64_t passed; /* of the total, kept or handed on */
+    /* Set by who wants it while the script runs; then nothing is kept. Must not wait. */
+    void (*take)(struct capture *capture, const char *data, size_t size);
+    void *owner;
 };
 
 enum job_stage {
@@ -96,11 +100,11 @@ struct job *job_ref(struct job *job);
 /* Gives a reference back; the last one frees it. */
 void job_unref(struct job *job);
 
-/* Reads what there is of printed output. 1 when more may come, 0 at the end, or a negative errno. */
+/* Reads what there is of printed output, not more than a few pipes hold. 1 when more may come, 0 at the end, or a negative errno. */
 int capture_read(struct capture *capture, int fd);
 
 static inline bool capture_truncated(const struct capture *capture) {
-    return capture->total > capture->kept.len;
+    return capture->total > capture->passed;
 }
 
 #endif

@@ -300,6 +300,18 @@ void runs_cancel(struct job *job) {
     }
 }
 
+void runs_hold_output(struct job *job, bool hold) {
+    static const enum job_watch printed[] = {WATCH_STDOUT, WATCH_STDERR};
+    for (size_t i = 0; i < sizeof printed / sizeof printed[0]; i++) {
+        if (!job->watched[printed[i]])
+            continue;
+        if (hold)
+            uv_poll_stop(&job->watches[printed[i]]);
+        else
+            uv_poll_start(&job->watches[printed[i]], UV_READABLE, print_ready);
+    }
+}
+
 void runs_drain(struct runs *runs) {
     runs->draining = true;
 }

@@ -36,6 +36,10 @@ void runs_watch_client(struct job *job, int socket);
 /* Nobody waits for this job any more: out of the queue, or killed. It still finishes. */
 void runs_cancel(struct job *job);
 
+/* Stops or goes on reading what the script prints: whoever takes it as it comes has enough for now, and the
+ * script waits when its pipes are full. Its deadline does not. */
+void runs_hold_output(struct job *job, bool hold);
+
 /* Takes no more jobs. */
 void runs_drain(struct runs *runs);
 

@@ -89,6 +89,35 @@ static void test_a_flood_does_not_hold_us(void **state) {
     end(&printed);
 }
 
+static void add(struct capture *capture, const char *data, size_t size) {
+    assert_int_equal(buf_add(capture->owner, data, size), 0);
+}
+
+static void test_what_is_taken_is_not_kept(void **state) {
+    struct printed printed;
+    struct buf taken;
+    (void)state;
+    begin(&printed, 5);
+    buf_init(&taken, 100);
+    printed.capture.take = add;
+    printed.capture.owner = &taken;
+    print(&printed, "abc");
+    assert_int_equal(capture_read(&printed.capture, printed.ours), 1);
+    assert_int_equal(taken.len, 3);
+    assert_false(capture_truncated(&printed.capture));
+    print(&printed, "defg");
+    assert_int_equal(capture_read(&printed.capture, printed.ours), 1);
+    print(&printed, "h");
+    assert_int_equal(capture_read(&printed.capture, printed.ours), 1);
+    assert_int_equal(taken.len, 5);
+    assert_memory_equal(taken.data, "abcde", 5);
+    assert_int_equal(printed.capture.total, 8);
+    assert_int_equal(printed.capture.kept.len, 0);
+    assert_true(capture_truncated(&printed.capture));
+    buf_done(&taken);
+    end(&printed);
+}
+
 static void test_a_read_error_is_passed_on(void **state) {
     struct printed printed;
     (void)state;
@@ -103,6 +132,7 @@ int main(void) {
         cmocka_unit_test(test_the_limit_is_exact),
         cmocka_unit_test(test_what_crosses_the_limit_is_cut_there),
         cmocka_unit_test(test_a_flood_does_not_hold_us),
+        cmocka_unit_test(test_what_is_taken_is_not_kept),
         cmocka_unit_test(test_a_read_error_is_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,6 +227,34 @@ static void test_stdin_that_nobody_reads(void **state) {
     }
 }
 
+/* Whoever takes the output may have enough for now; what was printed meanwhile is not lost. */
+static void test_output_that_is_held_back(void **state) {
+    struct runs_scene scene;
+    struct runs_worker worker;
+    (void)state;
+    runs_scene_begin(&scene, 1, 0);
+    runs_scene_add_zygote(&scene, 0);
+    struct job *job = runs_scene_submit(&scene, false);
+    runs_scene_take(&scene, 0, job, &worker);
+    runs_hold_output(job, true);
+    runs_scene_print(worker.fds[RUN_STDOUT], "one");
+    runs_scene_print(worker.fds[RUN_STDERR], "two");
+    runs_scene_assert_quiet(&scene);
+    assert_int_equal(job->out.total + job->err.total, 0);
+    runs_hold_output(job, false);
+    runs_scene_turn(&scene);
+    assert_int_equal(job->out.total, 3);
+    assert_int_equal(job->err.total, 3);
+    runs_hold_output(job, true);
+    runs_scene_print(worker.fds[RUN_STDOUT], " more");
+    runs_scene_verdict(&scene, 0, job, ENDING_DEADLINE);
+    assert_int_equal(job->out.total, 8);
+    runs_scene_assert_finished(&scene, job, OUTCOME_TIMEOUT);
+    runs_hold_output(job, false); /* nothing is watched any more */
+    runs_scene_close_worker(&worker);
+    runs_scene_end(&scene);
+}
+
 static void test_no_more_at_once_than_workers(void **state) {
     struct runs_scene scene;
     struct runs_worker workers[3];
@@ -395,6 +423,7 @@ int main(void) {
         cmocka_unit_test(test_a_large_script),
         cmocka_unit_test(test_stdin_is_fed_and_then_ends),
         cmocka_unit_test(test_stdin_that_nobody_reads),
+        cmocka_unit_test(test_output_that_is_held_back),
         cmocka_unit_test(test_no_more_at_once_than_workers),
         cmocka_unit_test(test_who_comes_later_does_not_overtake),
         cmocka_unit_test(test_a_job_waits_for_so_long_only),
