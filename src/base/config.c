@@ -30,6 +30,8 @@ const struct option_spec config_options[] = {
            "open HTTP connections at most"),
     NUMBER(idle_s, "idle-s", "PYTHON_EXECUTOR_IDLE_S", 60, 1, 86400,
            "seconds without a byte after which a connection is closed"),
+    TEXT(origins, "origins", "PYTHON_EXECUTOR_ORIGINS", "", "abcdefghijklmnopqrstuvwxyz" DIGITS "+-._:/[],",
+         "origins of web pages that may POST /mcp, in lower case, separated by commas; those of this machine may"),
 
     AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs", 1, 128, "scripts that run at once"),
     AUTOMATIC(crew, "crew", "PYTHON_EXECUTOR_CREW", "4 x CPUs", 1, 128,
@@ -222,6 +224,19 @@ static int check_floor(const struct config *config, struct failure *ret_failure)
     return 0;
 }
 
+/* One that is not written as browsers write it would never match. */
+static int check_origins(const struct config *config, struct failure *ret_failure) {
+    for (const char *at = config->origins; *at != '\0'; at += *at == ',') {
+        size_t size = strcspn(at, ",");
+        const char *host = strstr(at, "://");
+        if (host == NULL || host == at || host + 3 >= at + size || memchr(host + 3, '/', size - (size_t)(host + 3 - at)) != NULL)
+            return failure_set(ret_failure, EINVAL, "--origins",
+                               "'%.*s' is no origin, it takes scheme://host or scheme://host:port", (int)size, at);
+        at += size;
+    }
+    return 0;
+}
+
 static const struct option_spec *option_at(size_t offset) {
     size_t i = 0;
     while (config_options[i].offset != offset)
@@ -254,7 +269,8 @@ static int check_limits(const struct config *config, struct failure *ret_failure
 
 int config_check(const struct config *config, struct failure *ret_failure) {
     int r;
-    if ((r = check_floor(config, ret_failure)) < 0 || (r = check_limits(config, ret_failure)) < 0)
+    if ((r = check_floor(config, ret_failure)) < 0 || (r = check_limits(config, ret_failure)) < 0 ||
+        (r = check_origins(config, ret_failure)) < 0)
         return r;
     if (config->script_kb > config->body_kb)
         return failure_set(ret_failure, EINVAL, "--script-kb", "%llu is more than --body-kb, which is %llu",

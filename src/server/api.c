@@ -24,7 +24,17 @@ static int allow_methods(const char *allow, struct response *ret_response) {
     return 1;
 }
 
-static int route_execute(const char *method, struct response *ret_response) {
+enum route api_find_route(const char *path) {
+    return strcmp(path, "/mcp") == 0 ? ROUTE_MCP : ROUTE_EXECUTE;
+}
+
+int api_check_headers(const struct api *api, enum route route, const char *origin, const char *protocol_version,
+                      struct response *ret_response) {
+    return route == ROUTE_MCP ? mcp_check_headers(api->config, origin, protocol_version, ret_response) : 0;
+}
+
+/* What is sent there: 0 to go on, 1 where the method says it all. */
+static int route_sending(const char *method, struct response *ret_response) {
     static const char allow[] = "POST, OPTIONS";
     if (strcmp(method, "POST") == 0)
         return 0;
@@ -58,13 +68,13 @@ static int route_document(const char *method, struct response *ret_response) {
     int r = route_reading(method, ret_response);
     if (r != 0)
         return r;
-    r = response_document(ret_response, embedded_documents[0].text);
+    r = response_document(ret_response, embedded_documents[DOCUMENT_OPENAPI].text);
     return r < 0 ? r : 1;
 }
 
 int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response) {
-    if (strcmp(path, "/execute") == 0)
-        return route_execute(method, ret_response);
+    if (strcmp(path, "/execute") == 0 || api_find_route(path) == ROUTE_MCP)
+        return route_sending(method, ret_response);
     if (strcmp(path, "/isolation") == 0)
         return route_isolation(api, method, ret_response);
     if (strcmp(path, "/openapi.json") == 0)
@@ -72,26 +82,54 @@ int api_route(const struct api *api, const char *method, const char *path, struc
     return answer(ret_response, 404, "Not found, the service is at POST /execute.");
 }
 
-int api_refuse_body(struct api *api, struct response *ret_response) {
+/* In the words of the route: a request that was not run. 0 or -ENOMEM. */
+static int refuse(const struct call *call, unsigned status, const char *text, struct response *ret_response) {
+    if (call->route == ROUTE_MCP)
+        return mcp_error(ret_response, status, call->id, status == 500 ? MCP_INTERNAL_ERROR : MCP_REFUSED, text);
+    return response_error(ret_response, status, text);
+}
+
+int api_refuse_body(struct api *api, const struct call *call, struct response *ret_response) {
     char text[96];
     snprintf(text, sizeof text, "Body is too large, the limit is %llu bytes.",
              (unsigned long long)(api->config->body_kb << 10));
-    return response_error(ret_response, 413, text);
+    return refuse(call, 413, text, ret_response);
 }
 
-int api_refuse_busy(struct api *api, const char *why, struct response *ret_response) {
-    int r = response_error(ret_response, 503, why);
+int api_refuse_busy(struct api *api, const struct call *call, const char *why, struct response *ret_response) {
+    int r = refuse(call, 503, why, ret_response);
     ret_response->retry_after = runs_retry_after(api->runs);
     return r;
 }
 
-int api_execute(struct api *api, const char *body, size_t size, void (*finished)(struct job *job), void *owner,
-                struct job **ret_job, struct response *ret_response) {
+/* What is wrong with the script or its keys is for a model to put right, so it is no error of the protocol. */
+static int refuse_request(const struct call *call, const struct request_error *error, struct response *ret_response) {
+    int r = call->route == ROUTE_MCP && error->status != 500 ? mcp_tool_error(ret_response, call->id, error->text)
+                                                             : refuse(call, error->status, error->text, ret_response);
+    return r < 0 ? r : 1;
+}
+
+/* 0, 1 where the response is made, or -ENOMEM. */
+static int make_job(const struct api *api, struct call *call, const char *body, size_t size, struct job **ret_job,
+                    struct response *ret_response) {
     struct request_error error;
+    struct json_span arguments;
+    int r = 0;
+    if (call->route == ROUTE_EXECUTE)
+        r = request_parse(api->config, body, size, ret_job, &error);
+    else if ((r = mcp_receive(api->config, body, size, call->id, &arguments, ret_response)) != 0)
+        return r;
+    else
+        r = request_parse_detailed(api->config, arguments.data, arguments.size, ret_job, &error);
+    return r < 0 ? refuse_request(call, &error, ret_response) : 0;
+}
+
+int api_submit(struct api *api, struct call *call, const char *body, size_t size, void (*finished)(struct job *job),
+               void *owner, struct job **ret_job, struct response *ret_response) {
     struct job *job = NULL;
-    int r = request_parse(api->config, body, size, &job, &error);
-    if (r < 0)
-        return answer(ret_response, error.status, error.text);
+    int r = make_job(api, call, body, size, &job, ret_response);
+    if (r != 0)
+        return r;
     job->finished = finished;
     job->owner = owner;
     r = runs_submit(api->runs, job);
@@ -100,12 +138,12 @@ int api_execute(struct api *api, const char *body, size_t size, void (*finished)
         return 0;
     }
     job_unref(job);
-    r = api_refuse_busy(api, r == -ESHUTDOWN ? "Shutting down." : "Too busy, the queue is full.", ret_response);
+    r = api_refuse_busy(api, call, r == -ESHUTDOWN ? "Shutting down." : "Too busy, the queue is full.", ret_response);
     return r < 0 ? r : 1;
 }
 
-int api_finish(struct api *api, const struct job *job, struct response *ret_response) {
+int api_finish(struct api *api, const struct call *call, const struct job *job, struct response *ret_response) {
     if (job->expired)
-        return api_refuse_busy(api, "Too busy, no worker was free in time.", ret_response);
-    return response_from_job(ret_response, job);
+        return api_refuse_busy(api, call, "Too busy, no worker was free in time.", ret_response);
+    return call->route == ROUTE_MCP ? mcp_result(ret_response, call->id, job) : response_from_job(ret_response, job);
 }

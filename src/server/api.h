@@ -2,6 +2,7 @@
 #ifndef PX_SERVER_API_H
 #define PX_SERVER_API_H
 
+#include "server/mcp.h"
 #include "server/response.h"
 #include "server/run.h"
 
@@ -14,20 +15,37 @@ struct api {
     struct isolation own;       /* of this server */
 };
 
-/* By the request line alone. 0: read the body and call api_execute(); 1: the response is made; or
+/* Those that take a body. */
+enum route { ROUTE_EXECUTE, ROUTE_MCP };
+
+/* What is kept of a request until its job is finished. */
+struct call {
+    enum route route;
+    char id[MCP_ID + 1]; /* of ROUTE_MCP, as soon as it was read */
+};
+
+/* ROUTE_EXECUTE also where it is none. */
+enum route api_find_route(const char *path);
+
+/* By the headers, NULL where they are missing; only the route /mcp looks at them. 0 to go on, 1: the response is made;
+ * or -ENOMEM. */
+int api_check_headers(const struct api *api, enum route route, const char *origin, const char *protocol_version,
+                      struct response *ret_response);
+
+/* By the request line alone. 0: read the body and call api_submit(); 1: the response is made; or
  * -ENOMEM. */
 int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response);
 
-/* POST /execute. 0: ret_job has been submitted, `finished` will be called with `owner`, and the
+/* The body of a POST. 0: ret_job has been submitted, `finished` will be called with `owner`, and the
  * caller has a reference; 1: the response is made; or -ENOMEM. */
-int api_execute(struct api *api, const char *body, size_t size, void (*finished)(struct job *job), void *owner,
-                struct job **ret_job, struct response *ret_response);
+int api_submit(struct api *api, struct call *call, const char *body, size_t size, void (*finished)(struct job *job),
+               void *owner, struct job **ret_job, struct response *ret_response);
 
 /* The response to a finished job. 0 or -ENOMEM. */
-int api_finish(struct api *api, const struct job *job, struct response *ret_response);
+int api_finish(struct api *api, const struct call *call, const struct job *job, struct response *ret_response);
 
 /* 413 for a body that is too large, 503 where the service has too much to hold. 0 or -ENOMEM. */
-int api_refuse_body(struct api *api, struct response *ret_response);
-int api_refuse_busy(struct api *api, const char *why, struct response *ret_response);
+int api_refuse_body(struct api *api, const struct call *call, struct response *ret_response);
+int api_refuse_busy(struct api *api, const struct call *call, const char *why, struct response *ret_response);
 
 #endif

@@ -124,8 +124,7 @@ static int sextet(unsigned char c) {
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* RFC 4648, section 4, to the letter: the one spelling of some bytes. How many, or -1. */
-static int64_t base64_size(const char *data, size_t size) {
+int64_t files_base64_size(const char *data, size_t size) {
     size_t padding = 0;
     int last = 0;
     if (size % 4 != 0)
@@ -144,12 +143,12 @@ static int64_t base64_size(const char *data, size_t size) {
 static int measure_base64(struct json_span string, int64_t *ret_size) {
     struct buf text;
     if (memchr(string.data, '\\', string.size) == NULL) {
-        *ret_size = base64_size(string.data + 1, string.size - 2);
+        *ret_size = files_base64_size(string.data + 1, string.size - 2);
         return 0;
     }
     buf_init(&text, string.size);
     int r = json_text(string, &text);
-    *ret_size = r == 0 ? base64_size(text.data, text.len) : -1;
+    *ret_size = r == 0 ? files_base64_size(text.data, text.len) : -1;
     buf_done(&text);
     return r == -ENOMEM ? r : 0;
 }

@@ -6,6 +6,8 @@
 #include "base/config.h"
 #include "server/json.h"
 
+#include <stdint.h>
+
 enum {
     FILES_MAX = 1000,
     FILES_LEVELS = 16,    /* parts of a name */
@@ -25,5 +27,8 @@ int files_check(const struct config *config, struct json_span files, struct file
 
 /* The same for an array of patterns. */
 int files_check_patterns(struct json_span patterns, struct files_error *ret_error);
+
+/* RFC 4648, section 4, to the letter: the one spelling of some bytes. How many, or -1. */
+int64_t files_base64_size(const char *data, size_t size);
 
 #endif

@@ -27,6 +27,7 @@ enum { HELD_FACTOR = 16 };
 struct exchange {
     struct http *http;
     struct MHD_Connection *connection;
+    struct call call;
     struct buf body;
     uint64_t received;
     bool too_large;
@@ -94,7 +95,7 @@ static void set_ready(struct exchange *exchange) {
 static void job_finished(struct job *job) {
     struct exchange *exchange = job->owner;
     struct http *http = exchange->http;
-    if (api_finish(&http->api, job, &exchange->response) < 0) {
+    if (api_finish(&http->api, &exchange->call, job, &exchange->response) < 0) {
         log_error("no memory for a response, it is an empty 500");
         exchange->response = (struct response){.status = 500};
     }
@@ -107,7 +108,7 @@ static void job_finished(struct job *job) {
 
 /* --- Reading --- */
 
-static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, void **state) {
+static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *path, void **state) {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     size_t max = http->api.config->body_kb << 10;
@@ -115,6 +116,7 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
         return MHD_NO;
     exchange->http = http;
     exchange->connection = connection;
+    exchange->call.route = api_find_route(path);
     buf_init(&exchange->body, max);
     http->exchanges++;
     *state = exchange;
@@ -126,7 +128,7 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
     if (announced <= DISCARD_FACTOR * max && !waits)
         return MHD_YES;
     /* It waits for our word, or has more to send than we are ready to read. */
-    if (api_refuse_body(&http->api, &exchange->response) < 0)
+    if (api_refuse_body(&http->api, &exchange->call, &exchange->response) < 0)
         return MHD_NO;
     set_ready(exchange);
     return send_response(exchange);
@@ -151,8 +153,8 @@ static enum MHD_Result read_body(struct exchange *exchange, const char *data, si
 static enum MHD_Result execute(struct exchange *exchange) {
     struct http *http = exchange->http;
     const char *body = exchange->body.data != NULL ? exchange->body.data : "";
-    int r = api_execute(&http->api, body, exchange->body.len, job_finished, exchange, &exchange->job,
-                        &exchange->response);
+    int r = api_submit(&http->api, &exchange->call, body, exchange->body.len, job_finished, exchange,
+                       &exchange->job, &exchange->response);
     if (r < 0)
         return MHD_NO;
     buf_done(&exchange->body);
@@ -177,9 +179,9 @@ static enum MHD_Result complete(struct exchange *exchange) {
     if (exchange->response.status != 0) {
         /* by its route */
     } else if (exchange->too_large) {
-        r = api_refuse_body(api, &exchange->response);
+        r = api_refuse_body(api, &exchange->call, &exchange->response);
     } else if (exchange->too_much) {
-        r = api_refuse_busy(api, "Too busy, too many large requests at once.", &exchange->response);
+        r = api_refuse_busy(api, &exchange->call, "Too busy, too many large requests at once.", &exchange->response);
     } else {
         return execute(exchange);
     }
@@ -189,6 +191,14 @@ static enum MHD_Result complete(struct exchange *exchange) {
     return send_response(exchange);
 }
 
+static int route(struct exchange *exchange, const char *method, const char *path) {
+    const char *origin = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Origin");
+    const char *version = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "MCP-Protocol-Version");
+    struct api *api = &exchange->http->api;
+    int r = api_check_headers(api, exchange->call.route, origin, version, &exchange->response);
+    return r != 0 ? r : api_route(api, method, path, &exchange->response);
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload_data,
                               size_t *upload_data_size, void **state) {
@@ -196,10 +206,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     struct exchange *exchange = *state;
     (void)version;
     if (exchange == NULL) {
-        enum MHD_Result r = begin(http, connection, state);
+        enum MHD_Result r = begin(http, connection, url, state);
         exchange = *state;
         /* What its route refuses is answered behind its body, which is read and dropped. */
-        if (r == MHD_YES && !exchange->ready && api_route(&exchange->http->api, method, url, &exchange->response) < 0)
+        if (r == MHD_YES && !exchange->ready && route(exchange, method, url) < 0)
             return MHD_NO;
         return r;
     }

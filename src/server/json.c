@@ -293,8 +293,8 @@ static unsigned hex_unit(const char *digits) {
     return unit;
 }
 
-/* A body can have a million keys, so this is cheap for those that nobody knows. No other escape than \u stands for a
- * letter, a digit or an underscore. */
+/* A body can have a million keys, so this is cheap for those that nobody knows. No other escape than \u stands for
+ * what is in names, but for the slash's own. */
 bool json_string_is(struct json_span string, const char *name) {
     const char *at = string.data + 1;
     const char *end = string.data + string.size - 1;
@@ -307,6 +307,9 @@ bool json_string_is(struct json_span string, const char *name) {
         } else if (at[1] == 'u') {
             character = hex_unit(at + 2);
             at += 6;
+        } else if (at[1] == '/') {
+            character = '/';
+            at += 2;
         }
         if (character != (unsigned char)*name)
             return false;

@@ -42,8 +42,8 @@ int json_members(const char *data, size_t size, size_t max_depth, json_visit *vi
 int json_elements(const char *data, size_t size, size_t max_depth, json_visit *visit, void *context,
                   struct json_error *ret_error);
 
-/* Whether a string that was scanned means this name, however it is written. The name is of letters, digits and
- * underscores. */
+/* Whether a string that was scanned means this name, however it is written. The name is of letters, digits,
+ * underscores, dots, hyphens and slashes. */
 bool json_string_is(struct json_span string, const char *name);
 
 /* What a string that was scanned means, in UTF-8; the span has its quotation marks. -EILSEQ where half of a surrogate

@@ -256,8 +256,8 @@ static int make_job(const struct config *config, const struct fields *fields, st
     return r;
 }
 
-int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
-                  struct request_error *ret_error) {
+static int parse(const struct config *config, const char *body, size_t size, bool details, struct job **ret_job,
+                 struct request_error *ret_error) {
     struct job_request request = {0};
     struct fields fields;
     int r;
@@ -265,6 +265,7 @@ int request_parse(const struct config *config, const char *body, size_t size, st
         (r = read_flag(fields.values[FIELD_DETAILS], "details", &request.wants_details, ret_error)) < 0 ||
         (r = read_flag(fields.values[FIELD_CONVERT], "convert", &request.converts, ret_error)) < 0)
         return r;
+    request.wants_details |= details;
     if (fields.values[FIELD_SCRIPT].data == NULL)
         return refuse(ret_error, 400, "Invalid input: the key 'script' is missing.");
     if (fields.values[FIELD_SCRIPT].data[0] != '"')
@@ -278,4 +279,14 @@ int request_parse(const struct config *config, const char *body, size_t size, st
     request.args = fields.values[FIELD_ARGS];
     request.kwargs = fields.values[FIELD_KWARGS];
     return make_job(config, &fields, &request, ret_job, ret_error);
+}
+
+int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
+                  struct request_error *ret_error) {
+    return parse(config, body, size, false, ret_job, ret_error);
+}
+
+int request_parse_detailed(const struct config *config, const char *body, size_t size, struct job **ret_job,
+                           struct request_error *ret_error) {
+    return parse(config, body, size, true, ret_job, ret_error);
 }

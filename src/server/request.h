@@ -17,4 +17,8 @@ struct request_error {
 int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
                   struct request_error *ret_error);
 
+/* The same with details, whatever it says of them. */
+int request_parse_detailed(const struct config *config, const char *body, size_t size, struct job **ret_job,
+                           struct request_error *ret_error);
+
 #endif

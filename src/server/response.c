@@ -8,41 +8,38 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Large enough for every limit there is: the largest result, and output of which each byte becomes six. */
-enum { BODY_MAX = 1 << 30 };
-
-static int finish(struct response *ret_response, struct buf *body, int r) {
+int response_take(struct response *ret_response, struct buf *take_body, int r) {
     if (r < 0) {
-        buf_done(body);
+        buf_done(take_body);
         return -ENOMEM;
     }
-    ret_response->body = buf_steal(body, &ret_response->size);
+    ret_response->body = buf_steal(take_body, &ret_response->size);
     return 0;
 }
 
 int response_error(struct response *ret_response, unsigned status, const char *text) {
     struct buf body;
-    buf_init(&body, BODY_MAX);
+    buf_init(&body, RESPONSE_MAX);
     *ret_response = (struct response){.status = status};
     int r = buf_add_text(&body, "{\"error\": ");
     if (r == 0)
         r = utf8_add_json_string(&body, text, strlen(text));
     if (r == 0)
         r = buf_add_text(&body, "}");
-    return finish(ret_response, &body, r);
+    return response_take(ret_response, &body, r);
 }
 
 int response_document(struct response *ret_response, const char *json) {
     struct buf body;
-    buf_init(&body, BODY_MAX);
+    buf_init(&body, RESPONSE_MAX);
     *ret_response = (struct response){.status = 200};
-    return finish(ret_response, &body, buf_add_text(&body, json));
+    return response_take(ret_response, &body, buf_add_text(&body, json));
 }
 
 int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,
                        uint32_t floor) {
     struct buf body;
-    buf_init(&body, BODY_MAX);
+    buf_init(&body, RESPONSE_MAX);
     *ret_response = (struct response){.status = 200};
     int r = buf_add_text(&body, "{");
     if (r == 0)
@@ -53,10 +50,10 @@ int response_isolation(struct response *ret_response, const struct isolation *wo
         r = layer_add_list(&body, "server", server);
     if (r == 0)
         r = buf_add_text(&body, "}");
-    return finish(ret_response, &body, r);
+    return response_take(ret_response, &body, r);
 }
 
-static unsigned status_of(const struct job *job) {
+unsigned response_status(const struct job *job) {
     switch (job->outcome) {
     case OUTCOME_OK: return 200;
     case OUTCOME_NO_MAIN:
@@ -69,13 +66,13 @@ static unsigned status_of(const struct job *job) {
     }
 }
 
-static struct json_span error_of(const struct job *job) {
+struct json_span response_error_of(const struct job *job) {
     static const char no_main[] = "Function 'main()' not found in script.";
     static const char failed[] = "Execution failed";
     static const char too_large[] = "Result is too large or nested too deeply.";
     struct json_span details;
     struct json_span text = {failed, sizeof failed - 1};
-    if (status_of(job) == 500)
+    if (response_status(job) == 500)
         return text;
     if (job->outcome == OUTCOME_NO_MAIN)
         return (struct json_span){no_main, sizeof no_main - 1};
@@ -87,12 +84,17 @@ static struct json_span error_of(const struct job *job) {
     return text;
 }
 
-static int add_text(struct buf *body, const char *key, const struct capture *capture) {
+struct json_span response_printed(const struct capture *capture) {
     const struct buf *kept = &capture->kept;
     /* Where the limit cut through a character, its first bytes are not worth a U+FFFD. */
     size_t cut = capture_truncated(capture) ? utf8_cut_tail(kept->data, kept->len) : 0;
+    return (struct json_span){kept->data, kept->len - cut};
+}
+
+static int add_text(struct buf *body, const char *key, const struct capture *capture) {
+    struct json_span text = response_printed(capture);
     int r = buf_add_text(body, key);
-    return r < 0 ? r : utf8_add_json_string(body, kept->data, kept->len - cut);
+    return r < 0 ? r : utf8_add_json_string(body, text.data, text.size);
 }
 
 static int add_usage(struct buf *body, const struct job *job) {
@@ -121,7 +123,7 @@ static int add_limits(struct buf *body, const struct job *job) {
 static int add_exception(struct buf *body, const struct job *job) {
     struct json_span summary, details = {NULL, 0};
     int r;
-    if (status_of(job) == 400 && (job->outcome == OUTCOME_EXCEPTION || job->outcome == OUTCOME_MEMORY))
+    if (response_status(job) == 400 && (job->outcome == OUTCOME_EXCEPTION || job->outcome == OUTCOME_MEMORY))
         judge_exception(job, &summary, &details);
     if (details.size == 0)
         return 0;
@@ -144,24 +146,30 @@ static int add_details(struct buf *body, const struct job *job) {
     return add_exception(body, job);
 }
 
-/* Whenever the script came to an end of its own. Byte for byte, as the result. */
-static int add_outputs(struct buf *body, const struct job *job) {
-    struct judge_parts parts = {0};
+struct judge_parts response_outputs(const struct job *job) {
+    bool ended = (job->worker_limits.flags & JOB_OUTPUTS) != 0 && response_status(job) != 500;
+    /* Or else it was too long to be read. */
+    return ended && job->answer_state == 1 ? judge_parts(job) : (struct judge_parts){0};
+}
+
+/* Whenever the script came to an end of its own. Byte for byte, as the result, unless it is for `write` to say. */
+static int add_outputs(struct buf *body, const struct job *job, response_write *write) {
+    struct judge_parts parts = response_outputs(job);
+    bool listed = parts.outputs.size > 0 && parts.outputs.data[0] == '[';
     int r;
-    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || status_of(job) == 500)
+    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || response_status(job) == 500)
         return 0;
-    if (job->answer_state == 1) /* or else it was too long to be read */
-        parts = judge_parts(job);
     if ((r = buf_add_text(body, ", \"outputs\": ")) < 0)
         return r;
     if (parts.outputs.size == 0)
         return buf_add_text(body, "null");
-    if ((r = buf_add(body, parts.outputs.data, parts.outputs.size)) < 0)
+    if ((r = write != NULL && listed ? write(body, parts.outputs)
+                                     : buf_add(body, parts.outputs.data, parts.outputs.size)) < 0)
         return r;
     return parts.cut ? buf_add_text(body, ", \"outputs_truncated\": true") : 0;
 }
 
-static int add_body(struct buf *body, const struct job *job) {
+int response_add_job(struct buf *body, const struct job *job, response_write *write) {
     int r;
     if (job->outcome == OUTCOME_OK) {
         /* Byte for byte: it was checked, and it is not ours to write differently. */
@@ -171,24 +179,28 @@ static int add_body(struct buf *body, const struct job *job) {
             (r = add_text(body, ", \"stdout\": ", &job->out)) < 0)
             return r;
     } else {
-        struct json_span error = error_of(job);
+        struct json_span error = response_error_of(job);
         if ((r = buf_add_text(body, "{\"error\": ")) < 0 ||
             (r = utf8_add_json_string(body, error.data, error.size)) < 0)
             return r;
     }
-    if ((r = add_outputs(body, job)) < 0 || (job->wants_details && (r = add_details(body, job)) < 0))
+    if ((r = add_outputs(body, job, write)) < 0 || (job->wants_details && (r = add_details(body, job)) < 0))
         return r;
     return buf_add_text(body, "}");
 }
 
-int response_from_job(struct response *ret_response, const struct job *job) {
-    struct buf body;
-    *ret_response = (struct response){.status = status_of(job), .outcome = outcome_name(job->outcome)};
+void response_set_run(struct response *ret_response, unsigned status, const struct job *job) {
+    *ret_response = (struct response){.status = status, .outcome = outcome_name(job->outcome)};
     snprintf(ret_response->timing, sizeof ret_response->timing, "queue;dur=%.3f, run;dur=%.3f, total;dur=%.3f",
              (double)(job->started_us - job->admitted_us) / 1e3, (double)job->verdict.wall_us / 1e3,
              (double)(job->finished_us - job->admitted_us) / 1e3);
-    buf_init(&body, BODY_MAX);
+}
+
+int response_from_job(struct response *ret_response, const struct job *job) {
+    struct buf body;
+    response_set_run(ret_response, response_status(job), job);
+    buf_init(&body, RESPONSE_MAX);
     /* One allocation for the usual answer. */
     int r = buf_reserve(&body, job->answer.payload.len + job->out.kept.len + job->out.kept.len / 8 + 256);
-    return finish(ret_response, &body, r < 0 ? r : add_body(&body, job));
+    return response_take(ret_response, &body, r < 0 ? r : response_add_job(&body, job, NULL));
 }

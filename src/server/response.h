@@ -4,6 +4,7 @@
 
 #include "base/layer.h"
 #include "server/job.h"
+#include "server/judge.h"
 
 #include <stddef.h>
 
@@ -29,5 +30,34 @@ int response_isolation(struct response *ret_response, const struct isolation *wo
 
 /* The answer to a run. 0 or -ENOMEM. */
 int response_from_job(struct response *ret_response, const struct job *job);
+
+/* --- Its parts, for answers that say it in another frame --- */
+
+/* Large enough for every limit there is: the largest result, and output of which each byte becomes six. */
+enum { RESPONSE_MAX = 1 << 30 };
+
+/* The status, Execution-Outcome and Server-Timing. */
+void response_set_run(struct response *ret_response, unsigned status, const struct job *job);
+
+/* How it is written that a worker's outputs are these, an array. */
+typedef int response_write(struct buf *body, struct json_span outputs);
+
+/* Appends the body; write is NULL for outputs as they are. 0, or as buf_add(). */
+int response_add_job(struct buf *body, const struct job *job, response_write *write);
+
+/* Takes the bytes, or frees them where r is an error, which is then -ENOMEM. */
+int response_take(struct response *ret_response, struct buf *take_body, int r);
+
+/* 200, 400 or 500. */
+unsigned response_status(const struct job *job);
+
+/* What is wrong, of a job that is not ok; it may be any bytes. */
+struct json_span response_error_of(const struct job *job);
+
+/* What of a stream is worth showing; it may be any bytes. */
+struct json_span response_printed(const struct capture *capture);
+
+/* Where there are outputs. */
+struct judge_parts response_outputs(const struct job *job);
 
 #endif

@@ -74,13 +74,11 @@ static const char *escape_of(unsigned char c, char ret_text[8]) {
     }
 }
 
-int utf8_add_json_string(struct buf *buf, const char *data, size_t size) {
+int utf8_add_json_text(struct buf *buf, const char *data, size_t size) {
     char escape[8];
     size_t done = 0; /* up to here it is written */
     size_t at = 0;
-    int r = buf_reserve(buf, size + 2);
-    if (r == 0)
-        r = buf_add_text(buf, "\"");
+    int r = buf_reserve(buf, size);
     while (r == 0 && at < size) {
         unsigned char c = (unsigned char)data[at];
         bool whole = true;
@@ -99,7 +97,14 @@ int utf8_add_json_string(struct buf *buf, const char *data, size_t size) {
         at += length;
         done = at;
     }
+    return r < 0 ? r : buf_add(buf, data + done, size - done);
+}
+
+int utf8_add_json_string(struct buf *buf, const char *data, size_t size) {
+    int r = buf_reserve(buf, size + 2);
     if (r == 0)
-        r = buf_add(buf, data + done, size - done);
+        r = buf_add_text(buf, "\"");
+    if (r == 0)
+        r = utf8_add_json_text(buf, data, size);
     return r < 0 ? r : buf_add_text(buf, "\"");
 }

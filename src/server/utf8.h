@@ -16,4 +16,7 @@ size_t utf8_cut_tail(const char *data, size_t size);
  * well-formed becomes one U+FFFD, as Python's errors="replace" has it. */
 int utf8_add_json_string(struct buf *buf, const char *data, size_t size);
 
+/* The same without the quotation marks, to be inside of some. */
+int utf8_add_json_text(struct buf *buf, const char *data, size_t size);
+
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 static const struct api no_api;
+static struct call call = {.route = ROUTE_EXECUTE};
 
 static void assert_body(struct response *response, unsigned status, const char *body) {
     assert_int_equal(response->status, status);
@@ -72,7 +73,8 @@ static void test_the_document_is_served_as_it_was_built_in(void **state) {
     struct response response;
     (void)state;
     assert_string_equal(embedded_documents[0].name, "openapi");
-    assert_null(embedded_documents[1].name);
+    assert_string_equal(embedded_documents[1].name, "tool");
+    assert_null(embedded_documents[2].name);
     for (size_t i = 0; i < sizeof reading / sizeof reading[0]; i++) {
         assert_int_equal(api_route(&no_api, reading[i], "/openapi.json", &response), 1);
         assert_null(response.allow);
@@ -99,7 +101,7 @@ static void test_a_body_that_is_too_large(void **state) {
     runs_scene_begin(&scene, 1, 1);
     scene.config.body_kb = 3;
     struct api api = {.config = &scene.config, .runs = &scene.runs};
-    assert_int_equal(api_refuse_body(&api, &response), 0);
+    assert_int_equal(api_refuse_body(&api, &call, &response), 0);
     assert_body(&response, 413, "{\"error\": \"Body is too large, the limit is 3072 bytes.\"}");
     runs_scene_end(&scene);
 }
@@ -110,7 +112,7 @@ static void finished(struct job *job) {
 
 static int execute(struct api *api, const char *body, unsigned *count, struct job **job, struct response *response) {
     *response = (struct response){0};
-    return api_execute(api, body, strlen(body), finished, count, job, response);
+    return api_submit(api, &call, body, strlen(body), finished, count, job, response);
 }
 
 static void test_what_is_refused_never_becomes_a_job(void **state) {
@@ -149,7 +151,7 @@ static void test_a_job_that_no_worker_was_free_for(void **state) {
     assert_non_null(job);
     while (count == 0)
         uv_run(&scene.loop, UV_RUN_ONCE);
-    assert_int_equal(api_finish(&api, job, &response), 0);
+    assert_int_equal(api_finish(&api, &call, job, &response), 0);
     assert_true(response.retry_after > 0);
     assert_body(&response, 503, "{\"error\": \"Too busy, no worker was free in time.\"}");
     job_unref(job);
@@ -172,7 +174,7 @@ static void test_a_job_that_ran(void **state) {
     runs_scene_answer(&worker, FRAME_RESULT, "[]");
     runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
     assert_int_equal(count, 1);
-    assert_int_equal(api_finish(&api, job, &response), 0);
+    assert_int_equal(api_finish(&api, &call, job, &response), 0);
     assert_string_equal(response.outcome, "ok");
     response.outcome = NULL;
     assert_body(&response, 200, "{\"result\": [], \"stdout\": \"\"}");
