@@ -138,7 +138,7 @@ def test_bodies_are_closed():
     optional = {"RequestLimits", "ExceptionMember", "Layer", "File", "Output"}
     asked_for = {"outputs", "outputs_truncated"}
     for name, schema in SCHEMAS.items():
-        if schema.get("type") == "object" and name not in ("ExecuteRequest", "Details"):
+        if schema.get("type") == "object" and name not in ("ExecuteRequest", "Details", "McpMessage"):
             assert False in (schema.get("additionalProperties"), schema.get("unevaluatedProperties")), name
             if "allOf" not in schema and name not in optional:
                 assert schema["required"] == [key for key in schema["properties"] if key not in asked_for], name
@@ -314,6 +314,26 @@ def test_what_the_schema_takes_the_service_takes(service, keys):
     assert check_run(service.post(json.dumps(body).encode()))["result"] == 1
 
 
+MCP = DOCUMENT["paths"]["/mcp"]["post"]
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+
+@pytest.mark.parametrize("status, message, headers", [
+    (200, PING, {}),
+    (200, MCP["requestBody"]["content"]["application/json"]["examples"]["call"]["value"], {}),
+    (200, {**PING, "method": "tools/call", "params": {"name": "x"}}, {}),
+    (202, MCP["requestBody"]["content"]["application/json"]["examples"]["notification"]["value"], {}),
+    (400, {**PING, "jsonrpc": "1.0"}, {}),
+    (400, [PING], {}),
+    (403, PING, {"Origin": "https://example.com"}),
+    (413, {**PING, "params": {"x": "x" * (16 << 20)}}, {}),
+])
+def test_mcp(service, status, message, headers):
+    answer = service.ask("POST", "/mcp", json.dumps(message), headers)
+    assert answer.status == status
+    check(answer, MCP["responses"][str(status)])
+
+
 # --- It knows what the code knows -------------------------------------------------------------------
 
 
@@ -325,7 +345,7 @@ def found_in(path, pattern):
 
 def members_in(function):
     """The keys that a function of response.c writes."""
-    body = re.search(rf"^static int {function}\(.*?^}}", text_of("src", "server", "response.c"), re.M | re.S).group(0)
+    body = re.search(rf"^(?:static )?int {function}\(.*?^}}", text_of("src", "server", "response.c"), re.M | re.S).group(0)
     return set(re.findall(r'\\"(\w+)\\": ', body))
 
 
@@ -349,6 +369,11 @@ def test_outcomes_are_those_of_the_code():
     assert names == set(RUNS) | ELSEWHERE
 
 
+def test_codes_of_the_protocol():
+    codes = {int(code) for code in found_in("server/mcp.h", r"^    MCP_\w+ = (-\d+),$")}
+    assert set(SCHEMAS["McpError"]["properties"]["error"]["properties"]["code"]["enum"]) == codes
+
+
 def test_layers():
     words = found_in("base/layer.c", LAYERS)
     assert set(SCHEMAS["RequiredLayer"]["enum"]) == words
@@ -364,13 +389,13 @@ def test_members_of_details():
     assert set(SCHEMAS["Limits"]["properties"]) == members_in("add_limits") - {"limits"}
     written = members_in("add_details") | {"usage", "limits"}
     assert set(SCHEMAS["Details"]["properties"]) == written
-    assert members_in("add_exception") == {"exception"} and members_in("add_body") == {"result", "stdout", "error"}
+    assert members_in("add_exception") == {"exception"} and members_in("response_add_job") == {"result", "stdout", "error"}
 
 
 def test_routes_statuses_and_headers():
     assert set(DOCUMENT["paths"]) == found_in("server/api.c", r'strcmp\(path, "([^"]+)"\)')
     statuses = {status for _, _, item in operations() for status in item["responses"]}
-    code = "".join(text_of("src", "server", f"{name}.c") for name in ("api", "request", "response", "http"))
+    code = "".join(text_of("src", "server", f"{name}.c") for name in ("api", "mcp", "request", "response", "http"))
     assert statuses == set(re.findall(r"\b(20[0-9]|4[0-9][0-9]|50[0-9])\b(?![.\"])", code))
     told = {name for _, _, item in operations() for response in item["responses"].values()
             for name in follow(response).get("headers", {})}
