@@ -412,6 +412,26 @@ static void test_what_a_request_may_ask_for(void **state) {
     assert_string_equal(failure.text, "4999 is less than --wall-ms, which is 5000");
 }
 
+static void test_origins(void **state) {
+    static const char *const good[] = {"", "https://a.example", "http://a:1,app://b", "https://[::2]:3", "a://b,"};
+    static const char *const bad[] = {"null", "a.example", "https://", "://a", "https://a/", "https://a/b", "https://a,b",
+                                      ",", "https://a,,https://b", "https://a,https:/b"};
+    struct config config;
+    struct failure failure;
+    (void)state;
+    config_init(&config);
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(config.origins, sizeof config.origins, "%s", good[i]);
+        assert_int_equal(config_check(&config, &failure), 0);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(config.origins, sizeof config.origins, "%s", bad[i]);
+        assert_int_equal(config_check(&config, &failure), -EINVAL);
+        assert_string_equal(failure.stage, "--origins");
+    }
+    assert_string_equal(failure.text, "'https:/b' is no origin, it takes scheme://host or scheme://host:port");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_take_their_bounds), cmocka_unit_test(test_numbers_refuse_the_rest),
@@ -423,7 +443,7 @@ int main(void) {
         cmocka_unit_test(test_children_get_every_option), cmocka_unit_test(test_room_for_the_options_of_a_child),
         cmocka_unit_test(test_help_names_every_option),   cmocka_unit_test(test_several_variables),
         cmocka_unit_test(test_the_list_of_a_child_is_long_enough), cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_what_a_request_may_ask_for),
+        cmocka_unit_test(test_what_a_request_may_ask_for), cmocka_unit_test(test_origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

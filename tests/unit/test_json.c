@@ -287,6 +287,9 @@ static void test_names(void **state) {
     assert_false(is("\"\\bb_c\"", "bb_c"));
     assert_false(is("\"\\u0161b_c\"", "ab_c"));
     assert_false(is("\"\"", "a"));
+    assert_true(is("\"a\\/b-2.0\"", "a/b-2.0"));
+    assert_true(is("\"a/b-2.0\"", "a/b-2.0"));
+    assert_false(is("\"a\\\\b-2.0\"", "a/b-2.0"));
 }
 
 int main(void) {
