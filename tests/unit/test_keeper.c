@@ -51,7 +51,7 @@ static struct member *start(struct crew *crew, enum member_state state, uint64_t
     }
     /* To kill(2) a number below that is not a process but many. */
     assert_true(pid > 1);
-    *member = (struct member){.state = state, .pid = pid, .control = -1, .job = job, .started_us = clock_us()};
+    *member = (struct member){.state = state, .pid = pid, .control = -1, .tmpfs = -1, .job = job, .started_us = clock_us()};
     member->order = (struct run_order){.wall_ms = LONG_MS, .memory_bytes = 64 * MIB};
     member->cpu_limit_us = (uint64_t)LONG_MS * 1000;
     if (state == MEMBER_STARTING)
