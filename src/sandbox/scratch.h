@@ -31,7 +31,7 @@ struct scratch {
 int scratch_mount(struct scratch *scratch, const struct policy *policy, uid_t uid, gid_t gid, struct failure *ret_failure);
 
 /* Zygote, with the tmpfs of a worker that has no job yet: from now on it holds so many bytes, which are not 0. 0, or a
- * negative errno where the kernel refuses (fsopen(2) is as old as Linux 5.2, and gVisor has none). */
+ * negative errno where the kernel refuses (fspick(2) came with Linux 5.2, and gVisor has none). */
 int scratch_resize(int tmpfs_fd, uint64_t bytes);
 
 /* Zygote, once, where no worker can mount: below `base`, or below the first usable of several where it is NULL. */

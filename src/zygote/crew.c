@@ -253,8 +253,6 @@ int crew_hear(struct crew *crew, struct member *member, struct failure *ret_fail
 static void fit_scratch(const struct crew *crew, struct member *member, uint64_t bytes) {
     uint64_t bounded = member->tmpfs >= 0 ? member->tmpfs_bytes : crew->sandbox->policy.scratch_bytes;
     member->counted = bytes != bounded && (member->tmpfs < 0 || scratch_resize(member->tmpfs, bytes) < 0);
-    if (!member->counted)
-        member->tmpfs = fd_close(member->tmpfs);
 }
 
 int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const struct run_order *order,
@@ -264,6 +262,8 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
     fit_scratch(crew, member, order->scratch_bytes);
     int r = message_send(member->control, &message, fds, message_count_fds(fds));
     member->control = fd_close(member->control);
+    if (!member->counted)
+        member->tmpfs = fd_close(member->tmpfs);
     if (crew->running == 0)
         crew->disk_before = scratch_used(&crew->sandbox->scratch);
     set_state(crew, member, MEMBER_RUNNING);
