@@ -15,6 +15,7 @@ SOMEBODY = 1876999003
 PLATFORMS = {
     "root": {},
     "user": {"behind": ["/usr/bin/setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups"]},
+    "no admin": {"behind": ["/usr/bin/setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]},
     "no resizing": {"behind": [sys.executable, os.path.join(ROOT, "tests", "launch_lacking.py"), str(FSPICK)]},
     "poor": {"poor": True},
 }
@@ -53,7 +54,7 @@ def place(request):
     """A service, and whether the kernel bounds its workers' files."""
     one = Service(*LIMITS, **PLATFORMS[request.param])
     one.exact = request.param in ("root", "user")
-    one.poor = request.param == "poor"
+    one.poor = request.param in ("no admin", "poor")
     yield one
     one.assert_well()
     one.stop()
