@@ -158,11 +158,11 @@ def poorly(uid, *arguments):
 
 class Service:
     """A running instance with the given options. `poor`: as an ordinary user, whose id is uid_base, on a platform
-    that grants no namespaces."""
+    that grants no namespaces. `behind`: a command that runs the rest of its arguments elsewhere."""
 
     count = 0
 
-    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False):
+    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False, behind=()):
         Service.count += 1
         self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 800 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
@@ -172,6 +172,7 @@ class Service:
         arguments = [program, f"--port={port}", self.tag, *map(str, options)]
         if poor:
             arguments = poorly(self.uid_base, *arguments)
+        arguments = [*behind, *arguments]
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 arguments, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=out, stderr=log,

@@ -77,6 +77,8 @@ const struct option_spec config_options[] = {
            "MiB of memory that a request may ask for; 0 for no more than --memory-mb"),
     NUMBER(max_output_kb, "max-output-kb", "PYTHON_EXECUTOR_MAX_OUTPUT_KB", 0, 0, 65536,
            "KiB of kept standard output that a request may ask for; 0 for no more than --stdout-kb"),
+    NUMBER(max_scratch_mb, "max-scratch-mb", "PYTHON_EXECUTOR_MAX_SCRATCH_MB", 0, 0, 65536,
+           "MiB of files that a request may ask for; 0 for no more than --scratch-mb"),
 
     TEXT(preload, "preload", "PYTHON_EXECUTOR_PRELOAD", "numpy,pandas", LETTERS DIGITS "_.,",
          "modules imported once, before any script comes; separated by commas"),
@@ -105,6 +107,7 @@ static const struct {
     [LIMIT_CPU_MS] = LIMIT("cpu_ms", cpu_ms, max_cpu_ms),
     [LIMIT_MEMORY_MB] = LIMIT("memory_mb", memory_mb, max_memory_mb),
     [LIMIT_OUTPUT_KB] = LIMIT("output_kb", stdout_kb, max_output_kb),
+    [LIMIT_SCRATCH_MB] = LIMIT("scratch_mb", scratch_mb, max_scratch_mb),
 };
 
 static uint64_t *number_at(struct config *config, const struct option_spec *option) {

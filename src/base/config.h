@@ -51,6 +51,7 @@ struct config {
     uint64_t max_cpu_ms;
     uint64_t max_memory_mb;
     uint64_t max_output_kb;
+    uint64_t max_scratch_mb;
     /* the zygote */
     char preload[CONFIG_TEXT];
     uint64_t recycle;
@@ -91,7 +92,7 @@ int config_from_args(struct config *config, int argc, char *const *argv, struct 
 int config_check(const struct config *config, struct failure *ret_failure);
 
 /* The limits that a request may change. */
-enum request_limit { LIMIT_WALL_MS, LIMIT_CPU_MS, LIMIT_MEMORY_MB, LIMIT_OUTPUT_KB, LIMIT_COUNT };
+enum request_limit { LIMIT_WALL_MS, LIMIT_CPU_MS, LIMIT_MEMORY_MB, LIMIT_OUTPUT_KB, LIMIT_SCRATCH_MB, LIMIT_COUNT };
 
 struct limit_range {
     const char *key; /* as requests call it */

@@ -18,7 +18,8 @@ enum { POLICY_UID = 65534, POLICY_GID = 65534 };
 
 struct policy {
     const char *read_only[POLICY_MAX_PATHS]; /* folders of the host that a worker may read; NULL ends it */
-    uint64_t scratch_bytes;
+    uint64_t scratch_bytes;      /* of a job that does not say */
+    uint64_t scratch_most_bytes; /* of one that asks for the most there is */
     uint64_t scratch_files;
     uint64_t open_files;
     uint64_t threads;

@@ -29,7 +29,7 @@ int rlimits_enter(const struct policy *policy, bool own_user, struct failure *re
         {RLIMIT_NPROC, own_user ? policy->threads : RLIM_INFINITY, "RLIMIT_NPROC", false},
         {RLIMIT_STACK, 8u << 20, "RLIMIT_STACK", false},
         {RLIMIT_MEMLOCK, 0, "RLIMIT_MEMLOCK", false},
-        {RLIMIT_FSIZE, policy->scratch_bytes, "RLIMIT_FSIZE", false},
+        {RLIMIT_FSIZE, policy->scratch_most_bytes, "RLIMIT_FSIZE", false},
         {RLIMIT_MSGQUEUE, 0, "RLIMIT_MSGQUEUE", true},
         {RLIMIT_SIGPENDING, 128, "RLIMIT_SIGPENDING", true},
         {RLIMIT_RTPRIO, 0, "RLIMIT_RTPRIO", true},

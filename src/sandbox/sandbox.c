@@ -143,7 +143,7 @@ static int prepare(struct sandbox *sandbox, struct failure *ret_failure) {
 
 int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
                     struct failure *ret_failure) {
-    *ret_sandbox = (struct sandbox){.policy = *policy, .plan = *plan, .proc_fd = -1, .scratch.fd = -1};
+    *ret_sandbox = (struct sandbox){.policy = *policy, .plan = *plan, .proc_fd = -1, .scratch = {.fd = -1, .tmpfs_fd = -1}};
     ret_sandbox->cgroup = (struct cgroup){.parents = {-1, -1, -1}, .folders = {-1, -1, -1}};
     int r = prepare(ret_sandbox, ret_failure);
     if (r < 0)
@@ -201,8 +201,8 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
     return 0;
 }
 
-bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t *ret_bytes) {
-    return scratch_is_too_large(&sandbox->scratch, slot, &sandbox->policy, ret_bytes);
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t bytes, uint64_t *ret_bytes) {
+    return scratch_is_too_large(&sandbox->scratch, slot, bytes, sandbox->policy.scratch_files, ret_bytes);
 }
 
 void sandbox_release(const struct sandbox *sandbox, unsigned slot) {
@@ -211,19 +211,25 @@ void sandbox_release(const struct sandbox *sandbox, unsigned slot) {
 
 /* --- Worker --- */
 
-static int enter_scratch(struct sandbox *sandbox, unsigned slot, struct view *ret_view, struct failure *ret_failure) {
-    *ret_view = (struct view){.scratch = ""};
+int sandbox_enter_scratch(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
+    struct view *view = &sandbox->view;
+    *view = (struct view){.scratch = ""};
+    if (sandbox->cgroup_entered < 0) {
+        *ret_failure = sandbox->cgroup_failure;
+        return sandbox->cgroup_entered;
+    }
+    /* Mounting needs the capabilities that enter_identity() drops. */
     if (sandbox->plan.mounts) {
         bool inner = (sandbox->plan.clone_flags & CLONE_NEWUSER) != 0;
         uid_t uid = inner ? POLICY_UID : uid_of(sandbox, slot);
-        return scratch_mount(&sandbox->policy, uid, uid, ret_failure);
+        return scratch_mount(&sandbox->scratch, &sandbox->policy, uid, uid, ret_failure);
     }
     struct scratch *scratch = &sandbox->scratch;
     if (sandbox->plan.chroot) /* as it is called in there */
         memmove(scratch->path, chroot_path(scratch->path), strlen(chroot_path(scratch->path)) + 1);
-    snprintf(ret_view->root, sizeof ret_view->root, "%.100s/root", scratch->path);
-    ret_view->devices = sandbox->plan.chroot;
-    return scratch_enter(scratch, slot, ret_view->scratch, ret_failure);
+    snprintf(view->root, sizeof view->root, "%.100s/root", scratch->path);
+    view->devices = sandbox->plan.chroot;
+    return scratch_enter(scratch, slot, view->scratch, ret_failure);
 }
 
 static int enter_landlock(const struct sandbox *sandbox, const struct view *view, struct failure *ret_failure) {
@@ -270,16 +276,9 @@ static int enter_no_identity(const struct sandbox *sandbox, struct failure *ret_
     return 0;
 }
 
-int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
-    struct view view;
+int sandbox_enter_layers(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
+    const struct view *view = &sandbox->view;
     int r;
-    if (sandbox->cgroup_entered < 0) {
-        *ret_failure = sandbox->cgroup_failure;
-        return sandbox->cgroup_entered;
-    }
-    /* Mounting needs the capabilities that enter_identity() drops. */
-    if ((r = enter_scratch(sandbox, slot, &view, ret_failure)) < 0)
-        return r;
     if (policy_uses(&sandbox->policy, LAYER_RLIMITS) &&
         (r = rlimits_enter(&sandbox->policy, is_own_user(sandbox), ret_failure)) < 0)
         return r;
@@ -293,12 +292,18 @@ int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_fa
     /* Came with the identity; the next two need it. */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return failure_set(ret_failure, errno, "identity", "prctl(PR_SET_NO_NEW_PRIVS): %s", strerror(errno));
-    if (sandbox->plan.landlock && (r = enter_landlock(sandbox, &view, ret_failure)) < 0)
+    if (sandbox->plan.landlock && (r = enter_landlock(sandbox, view, ret_failure)) < 0)
         return r;
-    if (seen_by_view(sandbox) != 0 && (r = view_enter(&view, ret_failure)) < 0)
+    if (seen_by_view(sandbox) != 0 && (r = view_enter(view, ret_failure)) < 0)
         return r;
     /* Last, since it forbids everything above. */
     if (!policy_uses(&sandbox->policy, LAYER_SECCOMP))
         return 0;
     return seccomp_enter(&sandbox->filter, ret_failure);
+}
+
+int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure) {
+    int r = sandbox_enter_scratch(sandbox, slot, ret_failure);
+    sandbox->scratch.tmpfs_fd = fd_close(sandbox->scratch.tmpfs_fd);
+    return r < 0 ? r : sandbox_enter_layers(sandbox, slot, ret_failure);
 }

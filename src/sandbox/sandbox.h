@@ -36,6 +36,7 @@ struct sandbox {
     struct cgroup cgroup;          /* without a version where none can be made */
     int cgroup_entered;            /* worker: what became of it, 0 or a negative errno with … */
     struct failure cgroup_failure; /* … its words */
+    struct view view;              /* worker: what it is to see */
     bool has_slots; /* each worker has an outer user id of its own */
     int proc_fd;    /* the host's /proc, opened before it goes out of sight; never a worker's */
 };
@@ -56,9 +57,14 @@ int sandbox_admit(const struct sandbox *sandbox, pid_t worker, unsigned slot, st
 /* Worker, after it was admitted: goes through every layer. Descriptors are the caller's to close. */
 int sandbox_enter(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
-/* Zygote: whether the worker of this slot keeps more files than it may, and how many bytes that are. Where it has a
- * tmpfs of its own the kernel sees to that. */
-bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t *ret_bytes);
+/* The same in two steps, for who has something to do while it may pass descriptors: its /tmp, of which a mounted one is
+ * open as scratch.tmpfs_fd, the caller's to close; then every other layer. */
+int sandbox_enter_scratch(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
+int sandbox_enter_layers(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
+
+/* Zygote: whether the worker of this slot keeps more than so many bytes, or more files than it may, and how many bytes
+ * that are. Where it has a tmpfs of its own the kernel sees to that. */
+bool sandbox_is_full(const struct sandbox *sandbox, unsigned slot, uint64_t bytes, uint64_t *ret_bytes);
 
 /* Zygote: the worker of this slot is dead. */
 void sandbox_release(const struct sandbox *sandbox, unsigned slot);

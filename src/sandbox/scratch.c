@@ -5,6 +5,7 @@
 #include "sandbox/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -17,12 +18,12 @@
  * for a chroot. */
 static const char *const bases[] = {"/tmp", "/dev/shm", "/var/tmp", "/run", SCRATCH_BELOW_USR};
 
-int scratch_mount(const struct policy *policy, uid_t uid, gid_t gid, struct failure *ret_failure) {
+static int mount_tmpfs(const struct policy *policy, uint64_t bytes, uid_t uid, gid_t gid) {
     char options[128];
     /* noexec: no library of the script's own making is mapped executable from here. */
     const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     int n = snprintf(options, sizeof options, "size=%llu,mode=0700,uid=%u,gid=%u",
-                     (unsigned long long)policy->scratch_bytes, (unsigned)uid, (unsigned)gid);
+                     (unsigned long long)bytes, (unsigned)uid, (unsigned)gid);
     snprintf(options + n, sizeof options - (size_t)n, ",nr_inodes=%llu", (unsigned long long)policy->scratch_files);
     int r = mount("scratch", "/tmp", "tmpfs", flags, options);
     if (r < 0 && errno == EINVAL) {
@@ -30,8 +31,35 @@ int scratch_mount(const struct policy *policy, uid_t uid, gid_t gid, struct fail
         r = mount("scratch", "/tmp", "tmpfs", flags, options);
     }
     if (r < 0)
-        return failure_set(ret_failure, errno, "mount-namespace", "mounting a tmpfs on /tmp was refused: %s", strerror(errno));
-    if (chdir("/tmp") < 0)
+        return -errno;
+    r = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return r < 0 ? -errno : r;
+}
+
+int scratch_resize(int tmpfs_fd, uint64_t bytes) {
+    char size[24];
+    snprintf(size, sizeof size, "%llu", (unsigned long long)bytes);
+    cleanup_fd int context = fspick(tmpfs_fd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+    if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+        fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+int scratch_mount(struct scratch *scratch, const struct policy *policy, uid_t uid, gid_t gid, struct failure *ret_failure) {
+    uint64_t bytes = policy->scratch_bytes;
+    int fd = mount_tmpfs(policy, bytes, uid, gid);
+    /* What the kernel refuses us it would refuse the zygote, which has the same rights over it. */
+    if (fd >= 0 && policy->scratch_most_bytes > bytes && scratch_resize(fd, bytes) < 0) {
+        fd_close(fd);
+        bytes = policy->scratch_most_bytes;
+        fd = umount("/tmp") < 0 ? -errno : mount_tmpfs(policy, bytes, uid, gid);
+    }
+    if (fd < 0)
+        return failure_set(ret_failure, -fd, "mount-namespace", "mounting a tmpfs on /tmp was refused: %s", strerror(-fd));
+    scratch->tmpfs_fd = fd;
+    scratch->tmpfs_bytes = bytes;
+    if (fchdir(fd) < 0)
         return failure_set(ret_failure, errno, "mount-namespace", "cannot enter /tmp: %s", strerror(errno));
     return 0;
 }
@@ -92,20 +120,29 @@ int scratch_enter(struct scratch *scratch, unsigned slot, char ret_path[VIEW_PAT
                : 0;
 }
 
-bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy, uint64_t *ret_bytes) {
+bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, uint64_t bytes, uint64_t files, uint64_t *ret_bytes) {
     char name[NAME];
-    uint64_t files;
+    uint64_t count;
     *ret_bytes = 0;
     return scratch->fd >= 0 &&
-           folder_measure(scratch->fd, name_of(scratch, slot, name), policy->scratch_files, ret_bytes, &files) == 0 &&
-           (*ret_bytes > policy->scratch_bytes || files > policy->scratch_files);
+           folder_measure(scratch->fd, name_of(scratch, slot, name), files, ret_bytes, &count) == 0 &&
+           (*ret_bytes > bytes || count > files);
+}
+
+/* Bytes in use on the file system of a folder; 0 where there is none. */
+static uint64_t used_on(int fd) {
+    struct statvfs status;
+    if (fd < 0 || fstatvfs(fd, &status) < 0)
+        return 0;
+    return (uint64_t)(status.f_blocks - status.f_bfree) * status.f_frsize;
+}
+
+bool scratch_tmpfs_is_too_large(int tmpfs_fd, uint64_t bytes) {
+    return used_on(tmpfs_fd) > bytes;
 }
 
 uint64_t scratch_used(const struct scratch *scratch) {
-    struct statvfs status;
-    if (scratch->fd < 0 || fstatvfs(scratch->fd, &status) < 0)
-        return 0;
-    return (uint64_t)(status.f_blocks - status.f_bfree) * status.f_frsize;
+    return used_on(scratch->fd);
 }
 
 void scratch_remove(const struct scratch *scratch, unsigned slot) {

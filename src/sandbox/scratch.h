@@ -16,15 +16,23 @@
 
 enum { SCRATCH_SLOTS = 2 * CONFIG_SLOTS };
 
-/* The folder that holds one folder for each worker; fd is -1 where workers mount instead. */
+/* The folder that holds one folder for each worker; fd is -1 where workers mount instead. In such a worker tmpfs_fd is
+ * what it has mounted, until it has told the zygote. */
 struct scratch {
     int fd;
     char path[VIEW_PATH];
     uint64_t keys[SCRATCH_SLOTS]; /* in the name of each worker's folder, so that no other knows it */
+    int tmpfs_fd;
+    uint64_t tmpfs_bytes; /* that it holds */
 };
 
-/* Worker, in its own mount namespace: mounts /tmp and makes it the working directory. */
-int scratch_mount(const struct policy *policy, uid_t uid, gid_t gid, struct failure *ret_failure);
+/* Worker, in its own mount namespace: mounts /tmp and makes it the working directory. It holds what a job that does not
+ * say may keep, or where it cannot be resized, the most that any may. */
+int scratch_mount(struct scratch *scratch, const struct policy *policy, uid_t uid, gid_t gid, struct failure *ret_failure);
+
+/* Zygote, with the tmpfs of a worker that has no job yet: from now on it holds so many bytes, which are not 0. 0, or a
+ * negative errno where the kernel refuses (fspick(2) came with Linux 5.2, and gVisor has none). */
+int scratch_resize(int tmpfs_fd, uint64_t bytes);
 
 /* Zygote, once, where no worker can mount: below `base`, or below the first usable of several where it is NULL. */
 int scratch_prepare(struct scratch *ret_scratch, const char *base, struct failure *ret_failure);
@@ -41,9 +49,12 @@ int scratch_make(struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, s
 /* Worker: makes its folder the working directory, and forgets the names of all others; ret_path is where it is. */
 int scratch_enter(struct scratch *scratch, unsigned slot, char ret_path[VIEW_PATH], struct failure *ret_failure);
 
-/* Zygote, while the worker runs: whether it keeps more than it may, and how many bytes that are. A file that is open
- * and has no name is not seen. */
-bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, const struct policy *policy, uint64_t *ret_bytes);
+/* Zygote, while the worker runs: whether it keeps more than so many bytes or files, and how many bytes that are. A file
+ * that is open and has no name is not seen. */
+bool scratch_is_too_large(const struct scratch *scratch, unsigned slot, uint64_t bytes, uint64_t files, uint64_t *ret_bytes);
+
+/* The same of a tmpfs, whose files the kernel counts; one without a name is seen. */
+bool scratch_tmpfs_is_too_large(int tmpfs_fd, uint64_t bytes);
 
 /* Bytes in use on the file system that the folders are on, by whomever; 0 where there are none. */
 uint64_t scratch_used(const struct scratch *scratch);

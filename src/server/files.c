@@ -26,7 +26,7 @@ struct set {
     struct buf names[FILES_MAX];
     struct name list[FILES_MAX];
     size_t count;
-    uint64_t bytes;
+    uint64_t bytes, bytes_max;
 };
 
 /* "files", and the name as it stands in the body. */
@@ -230,19 +230,21 @@ static int check_set(struct set *set) {
                  (unsigned long long)set->config->scratch_files);
         return -EINVAL;
     }
-    if (set->bytes > set->config->scratch_mb << 20) {
+    if (set->bytes > set->bytes_max) {
         snprintf(set->error->text, sizeof set->error->text, "files has %llu bytes, the limit is %llu.",
-                 (unsigned long long)set->bytes, (unsigned long long)(set->config->scratch_mb << 20));
+                 (unsigned long long)set->bytes, (unsigned long long)set->bytes_max);
         return -EINVAL;
     }
     return 0;
 }
 
-int files_check(const struct config *config, struct json_span files, struct files_error *ret_error) {
+int files_check(const struct config *config, struct json_span files, uint64_t bytes_max,
+                struct files_error *ret_error) {
     struct set *set = calloc(1, sizeof *set);
     if (set == NULL)
         return -ENOMEM;
     set->config = config;
+    set->bytes_max = bytes_max;
     set->error = ret_error;
     int r = json_members(files.data, files.size, JSON_MAX_DEPTH, take_file, set, NULL);
     if (r == 0)

@@ -22,8 +22,9 @@ struct files_error {
 };
 
 /* Whether an object that was scanned is {name: {"text": …} or {"base64": …}} of names that can stand beside one another
- * and contents that fit the scratch space. 0, -EINVAL with the error filled in, or -ENOMEM. */
-int files_check(const struct config *config, struct json_span files, struct files_error *ret_error);
+ * and contents of so many bytes at most. 0, -EINVAL with the error filled in, or -ENOMEM. */
+int files_check(const struct config *config, struct json_span files, uint64_t bytes_max,
+                struct files_error *ret_error);
 
 /* The same for an array of patterns. */
 int files_check_patterns(struct json_span patterns, struct files_error *ret_error);

@@ -40,20 +40,21 @@ static void take_stdin(struct job *job, struct buf *text) {
     job->worker_limits.flags |= job->stdin_text.len > 0 ? JOB_STDIN : 0u;
 }
 
-static uint64_t limit_of(const struct config *config, const struct job_request *request, enum request_limit limit) {
+uint64_t job_limit(const struct config *config, const struct job_request *request, enum request_limit limit) {
     return request->limits[limit] != 0 ? request->limits[limit] : config_limit(config, limit).usual;
 }
 
 static void set_limits(struct job *job, const struct config *config, const struct job_request *request) {
     job->limits = (struct run_order){
-        .wall_ms = limit_of(config, request, LIMIT_WALL_MS),
-        .cpu_ms = limit_of(config, request, LIMIT_CPU_MS),
-        .memory_bytes = limit_of(config, request, LIMIT_MEMORY_MB) << 20,
+        .wall_ms = job_limit(config, request, LIMIT_WALL_MS),
+        .cpu_ms = job_limit(config, request, LIMIT_CPU_MS),
+        .memory_bytes = job_limit(config, request, LIMIT_MEMORY_MB) << 20,
+        .scratch_bytes = job_limit(config, request, LIMIT_SCRATCH_MB) << 20,
     };
     job->worker_limits = (struct job_order){
         .cpu_ms = job->limits.cpu_ms,
         .memory_bytes = job->limits.memory_bytes,
-        .file_bytes = config->scratch_mb << 20,
+        .file_bytes = job->limits.scratch_bytes,
         .result_bytes = config->result_kb << 10,
         .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->converts ? JOB_CONVERT : 0u) |
                  (request->seeded ? JOB_SEED : 0u) | (request->outputs.size > 0 ? JOB_OUTPUTS : 0u),
@@ -79,7 +80,7 @@ struct job *job_new(const struct config *config, const struct job_request *reque
     /* An error text may be a little longer than the smallest result limit. */
     frame_reader_init(&job->answer, (config->result_kb << 10) + (1u << 20) +
                                         (request->outputs.size > 0 ? frame_outputs_max(config->outputs_kb << 10) : 0));
-    capture_init(&job->out, limit_of(config, request, LIMIT_OUTPUT_KB) << 10);
+    capture_init(&job->out, job_limit(config, request, LIMIT_OUTPUT_KB) << 10);
     capture_init(&job->err, config->stderr_kb << 10);
     for (size_t i = 0; i < WATCH_CLIENT; i++)
         job->fds[i] = -1;

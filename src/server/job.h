@@ -92,6 +92,9 @@ struct job {
  * there is no memory. */
 struct job *job_new(const struct config *config, const struct job_request *request);
 
+/* What the request asks for, or what holds where it does not say. */
+uint64_t job_limit(const struct config *config, const struct job_request *request, enum request_limit limit);
+
 /* Bytes that it holds of the request, at most; they go when the worker has taken them. */
 size_t job_held(const struct job *job);
 

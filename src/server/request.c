@@ -192,7 +192,8 @@ static int read_limits(const struct config *config, struct json_span span, struc
     (void)json_members(span.data, span.size, config->json_depth, take_limit, &found, NULL); /* it is an object */
     /* A limit that was misspelt must not pass for one that is kept. */
     if (found.unknown.data != NULL)
-        return refuse(ret_error, 400, "Invalid input: limits has no %.*s, it takes wall_ms, cpu_ms, memory_mb and output_kb.",
+        return refuse(ret_error, 400,
+                      "Invalid input: limits has no %.*s, it takes wall_ms, cpu_ms, memory_mb, output_kb and scratch_mb.",
                       (int)(found.unknown.size > 40 ? 40 : found.unknown.size), found.unknown.data);
     for (size_t i = 0; i < LIMIT_COUNT; i++) {
         struct limit_range range = config_limit(config, (enum request_limit)i);
@@ -207,10 +208,11 @@ static int read_limits(const struct config *config, struct json_span span, struc
 
 static int read_files(const struct config *config, const struct fields *fields, struct job_request *request,
                       struct request_error *ret_error) {
+    uint64_t scratch_bytes = job_limit(config, request, LIMIT_SCRATCH_MB) << 20;
     struct files_error why;
     request->files = fields->values[FIELD_FILES];
     request->outputs = fields->values[FIELD_OUTPUTS];
-    int r = request->files.data != NULL ? files_check(config, request->files, &why) : 0;
+    int r = request->files.data != NULL ? files_check(config, request->files, scratch_bytes, &why) : 0;
     if (r == 0 && request->outputs.data != NULL)
         r = files_check_patterns(request->outputs, &why);
     if (r == -EINVAL)

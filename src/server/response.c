@@ -117,7 +117,7 @@ static int add_limits(struct buf *body, const struct job *job) {
         (unsigned long long)job->limits.wall_ms, (unsigned long long)job->limits.cpu_ms,
         (unsigned long long)(job->limits.memory_bytes >> 20), job->out.kept.max >> 10, job->err.kept.max >> 10,
         (unsigned long long)(job->worker_limits.result_bytes >> 10),
-        (unsigned long long)(job->worker_limits.file_bytes >> 20));
+        (unsigned long long)(job->limits.scratch_bytes >> 20));
 }
 
 static int add_exception(struct buf *body, const struct job *job) {

@@ -185,6 +185,7 @@ static void finish(struct job *job, enum outcome outcome) {
     close_ours(job);
     unwatch(job, WATCH_CLIENT);
     job->stage = JOB_FINISHED;
+    job->runs->wall_ms -= job->limits.wall_ms;
     job->outcome = outcome;
     job->finished_us = clock_us();
     if (job->started_us == 0)
@@ -266,11 +267,14 @@ int runs_submit(struct runs *runs, struct job *job) {
     job->runs = runs;
     job->number = ++runs->last_number;
     job->admitted_us = clock_us();
+    runs->wall_ms += job->limits.wall_ms;
     if (runs->queue.length == 0 && runs->running < runs->config->workers && start(runs, job) == 0)
         return 0;
     int r = queue_admit(&runs->queue, job);
-    if (r < 0)
+    if (r < 0) {
+        runs->wall_ms -= job->limits.wall_ms;
         return r;
+    }
     job_ref(job);
     job->stage = JOB_WAITING;
     set_expiry(runs);
@@ -317,8 +321,7 @@ void runs_drain(struct runs *runs) {
 }
 
 unsigned runs_retry_after(const struct runs *runs) {
-    /* At worst everything before the caller runs into its deadline. */
-    uint64_t rounds = 1 + runs->queue.length / runs->config->workers;
-    uint64_t seconds = (rounds * runs->config->wall_ms + 999) / 1000;
+    /* At worst everything before the caller runs into its deadline, and until then no worker is idle. */
+    uint64_t seconds = (runs->wall_ms / runs->config->workers + 999) / 1000;
     return seconds > 60 ? 60 : seconds < 1 ? 1 : (unsigned)seconds;
 }

@@ -18,6 +18,7 @@ struct runs {
     struct queue queue;
     uv_timer_t expiry; /* of the oldest waiting job */
     size_t running;
+    uint64_t wall_ms; /* that all of what runs and waits may take together */
     uint64_t last_number;
     bool draining;
 };

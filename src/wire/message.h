@@ -18,6 +18,7 @@
  *   zygote           manager        MESSAGE_FAILED     cannot work here, why       -
  *   zygote           manager        MESSAGE_RETIRE     time for a fresh zygote     -
  *   zygote           worker         MESSAGE_GO         your ids are mapped         -
+ *   worker           zygote         MESSAGE_SCRATCH    has mounted its /tmp        that folder
  *   worker           zygote         MESSAGE_READY      confined and warmed up      -
  *   worker           zygote         MESSAGE_FAILED     a layer failed, why         -
  *   zygote           worker         MESSAGE_RUN        here is your job            enum run_fd
@@ -45,6 +46,7 @@ enum message_kind {
     MESSAGE_FAILED,
     MESSAGE_RETIRE,
     MESSAGE_GO,
+    MESSAGE_SCRATCH,
 };
 
 /* How a worker ended, as the zygote saw it. */
@@ -75,6 +77,7 @@ struct run_order {
     uint64_t wall_ms;
     uint64_t cpu_ms;
     uint64_t memory_bytes;
+    uint64_t scratch_bytes;
 };
 
 struct layer_report {
@@ -100,6 +103,7 @@ struct message {
         struct layer_report layer;
         struct failure failure;
         struct worker_baseline baseline;
+        uint64_t scratch_bytes; /* that it holds */
     };
 };
 

@@ -42,7 +42,7 @@ static uint64_t find_resident_factor(const struct crew *crew) {
 void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle) {
     *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .wanted_idle = wanted_idle};
     for (size_t i = 0; i < CREW_MAX; i++)
-        crew->members[i].control = -1;
+        crew->members[i].control = crew->members[i].tmpfs = -1;
     crew->resident_factor = find_resident_factor(crew);
 }
 
@@ -84,6 +84,7 @@ void crew_forget(struct crew *crew, struct member *member) {
     set_state(crew, member, MEMBER_NONE);
     sandbox_release(crew->sandbox, slot_of(crew, member));
     member->control = fd_close(member->control);
+    member->tmpfs = fd_close(member->tmpfs);
     member->pid = 0;
 }
 
@@ -171,7 +172,7 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
     pid_t pid = fork_worker(crew, slot_of(crew, member), theirs, hurry, ret_failure);
     if (pid < 0)
         return pid;
-    *member = (struct member){.pid = pid, .control = fd_steal(&ours)};
+    *member = (struct member){.pid = pid, .control = fd_steal(&ours), .tmpfs = -1};
     set_state(crew, member, MEMBER_STARTING);
     r = admit(crew, member, ret_failure);
     if (r < 0) {
@@ -204,7 +205,10 @@ int crew_measure(const struct crew *crew, const struct member *member, struct me
 }
 
 bool crew_is_full(const struct crew *crew, const struct member *member, uint64_t *ret_bytes) {
-    return sandbox_is_full(crew->sandbox, slot_of(crew, member), ret_bytes);
+    uint64_t bytes = member->order.scratch_bytes;
+    if (member->tmpfs >= 0)
+        return scratch_tmpfs_is_too_large(member->tmpfs, bytes);
+    return sandbox_is_full(crew->sandbox, slot_of(crew, member), bytes, ret_bytes);
 }
 
 int crew_hear(struct crew *crew, struct member *member, struct failure *ret_failure) {
@@ -213,6 +217,12 @@ int crew_hear(struct crew *crew, struct member *member, struct failure *ret_fail
     int r = message_receive(member->control, &message, fds);
     if (r == -EAGAIN)
         return 0;
+    if (r == 1 && message.kind == MESSAGE_SCRATCH && member->tmpfs < 0) {
+        member->tmpfs = fd_steal(&fds[0]);
+        member->tmpfs_bytes = message.scratch_bytes;
+        message_close_fds(fds);
+        return 0;
+    }
     message_close_fds(fds);
     if (r == 1 && message.kind == MESSAGE_READY) {
         member->baseline = message.baseline;
@@ -238,12 +248,22 @@ int crew_hear(struct crew *crew, struct member *member, struct failure *ret_fail
     return r;
 }
 
+/* Before the job is there: has the worker's tmpfs hold what the job may keep. Where that cannot be done, or there is none,
+ * what differs from it is counted. */
+static void fit_scratch(const struct crew *crew, struct member *member, uint64_t bytes) {
+    uint64_t bounded = member->tmpfs >= 0 ? member->tmpfs_bytes : crew->sandbox->policy.scratch_bytes;
+    member->counted = bytes != bounded && (member->tmpfs < 0 || scratch_resize(member->tmpfs, bytes) < 0);
+}
+
 int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const struct run_order *order,
                    const int fds[MESSAGE_MAX_FDS]) {
     struct message message = {.kind = MESSAGE_RUN, .job = job, .baseline = member->baseline};
     uint64_t used_us = member->baseline.user_us + member->baseline.system_us;
+    fit_scratch(crew, member, order->scratch_bytes);
     int r = message_send(member->control, &message, fds, message_count_fds(fds));
     member->control = fd_close(member->control);
+    if (!member->counted)
+        member->tmpfs = fd_close(member->tmpfs);
     if (crew->running == 0)
         crew->disk_before = scratch_used(&crew->sandbox->scratch);
     set_state(crew, member, MEMBER_RUNNING);

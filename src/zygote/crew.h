@@ -23,6 +23,8 @@ struct member {
     enum member_state state;
     pid_t pid;
     int control; /* set while STARTING and IDLE; afterwards nothing is read from the worker */
+    int tmpfs;   /* its /tmp, while it can be resized or must be counted; else -1 */
+    uint64_t tmpfs_bytes; /* that it holds */
     struct worker_baseline baseline;
     /* of the job */
     uint64_t job;
@@ -31,6 +33,7 @@ struct member {
     uint64_t cpu_limit_us; /* of the worker's whole life */
     uint32_t killed_for;   /* enum ending, 0 while it lives */
     bool crowded;          /* it has many threads, and less of the CPU for each */
+    bool counted;          /* its files are bounded by being counted, in the end as well */
 };
 
 struct crew {

@@ -52,11 +52,20 @@ static void look_at(const struct crew *crew, struct member *member, struct membe
     *visible += bytes;
 }
 
+/* What one script may keep. */
+static uint64_t largest_scratch(const struct crew *crew) {
+    uint64_t bytes = crew->sandbox->policy.scratch_bytes;
+    for (size_t i = 0; i < CREW_MAX; i++)
+        if (crew->members[i].state == MEMBER_RUNNING && crew->members[i].order.scratch_bytes > bytes)
+            bytes = crew->members[i].order.scratch_bytes;
+    return bytes;
+}
+
 /* Files that are open and have no name are in no folder, and cannot be counted; but the file system has them. Where
  * more is gone from it than all folders have, by as much as one script may keep, the one that has worked longest in
  * the kernel is ended for it, if it can have written that much. If that gives nothing back it was somebody else. */
 static void look_for_hidden_files(struct crew *crew, uint64_t visible, struct member *suspect, uint64_t system_us) {
-    uint64_t limit = crew->sandbox->policy.scratch_bytes;
+    uint64_t limit = largest_scratch(crew);
     uint64_t used = scratch_used(&crew->sandbox->scratch);
     if (crew->accused != 0)
         return;
@@ -131,10 +140,20 @@ void keeper_cancel(struct crew *crew, uint64_t job) {
         end(member, ENDING_CANCELLED);
 }
 
+/* A script may be done before its files are looked at. */
+static bool has_kept_too_much(const struct crew *crew, const struct member *member) {
+    uint64_t bytes;
+    return member->counted && crew_is_full(crew, member, &bytes);
+}
+
 int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict) {
     struct member *member = runner_of(crew, job);
     if (member == NULL || member->killed_for != 0)
         return 0;
+    if (has_kept_too_much(crew, member)) {
+        end(member, ENDING_SCRATCH);
+        return 0;
+    }
     end(member, ENDING_ANSWERED);
     crew_be_quiet(crew);
     *ret_verdict = (struct verdict){.ending = ENDING_ANSWERED, .wall_us = clock_us() - member->started_us};
@@ -193,6 +212,8 @@ int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdic
     if (member->state == MEMBER_RUNNING && member->killed_for != ENDING_ANSWERED) {
         *ret_job = member->job;
         judge(member, status, &usage, ret_verdict);
+        if (ret_verdict->ending == ENDING_EXIT && has_kept_too_much(crew, member))
+            ret_verdict->ending = ENDING_SCRATCH;
         crew_be_quiet(crew);
     }
     if (pid == crew->accused) {

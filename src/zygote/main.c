@@ -111,7 +111,8 @@ static uint64_t worker_memory(const struct config *config) {
     if (fd_read_file(AT_FDCWD, "/proc/self/statm", text, sizeof text) > 0)
         sscanf(text, "%*u %llu", &pages);
     uint64_t ours = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    return ours + ((config_limit(config, LIMIT_MEMORY_MB).most + config->scratch_mb + MEMORY_SPARE_MB) << 20);
+    return ours + ((config_limit(config, LIMIT_MEMORY_MB).most + config_limit(config, LIMIT_SCRATCH_MB).most +
+                    MEMORY_SPARE_MB) << 20);
 }
 
 /* What Python has to say to it: where it is, and how large. */

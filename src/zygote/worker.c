@@ -53,6 +53,16 @@ static void wait_for_go(void) {
         _exit(EXIT_FAILURE);
 }
 
+/* While we may pass descriptors: to be resized when there is a job. */
+static void show_scratch(struct scratch *scratch) {
+    struct message message = {.kind = MESSAGE_SCRATCH, .scratch_bytes = scratch->tmpfs_bytes};
+    if (scratch->tmpfs_fd < 0)
+        return;
+    if (message_send(WORKER_CONTROL, &message, &scratch->tmpfs_fd, 1) < 0)
+        _exit(EXIT_FAILURE);
+    scratch->tmpfs_fd = fd_close(scratch->tmpfs_fd);
+}
+
 static void say_ready(void) {
     struct message message = {.kind = MESSAGE_READY};
     struct rusage usage;
@@ -152,7 +162,10 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, 
     if (!hurry)
         setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);
     wait_for_go();
-    if (sandbox_enter(sandbox, slot, &failure) < 0)
+    if (sandbox_enter_scratch(sandbox, slot, &failure) < 0)
+        give_up(WORKER_CONTROL, &failure);
+    show_scratch(&sandbox->scratch);
+    if (sandbox_enter_layers(sandbox, slot, &failure) < 0)
         give_up(WORKER_CONTROL, &failure);
     if (python_warm_up(!hurry) < 0) {
         failure_set(&failure, EIO, "Python", "the rehearsal failed behind the confinement");

@@ -86,6 +86,9 @@ static struct run_order within_limits(const struct config *config, const struct 
         .wall_ms = at_most(order->wall_ms, config_limit(config, LIMIT_WALL_MS).most),
         .cpu_ms = at_most(order->cpu_ms, config_limit(config, LIMIT_CPU_MS).most),
         .memory_bytes = at_most(order->memory_bytes, config_limit(config, LIMIT_MEMORY_MB).most << 20),
+        /* A tmpfs of no bytes is one without a limit (tmpfs(5)). */
+        .scratch_bytes = at_most(order->scratch_bytes > 0 ? order->scratch_bytes : 1,
+                                 config_limit(config, LIMIT_SCRATCH_MB).most << 20),
     };
 }
 

@@ -297,7 +297,7 @@ def test_more_where_the_operator_lets_them(generous):
 
 
 @pytest.mark.parametrize(
-    "key, least, most, most_of_generous", [("wall_ms", 1, 5000, 2500), ("cpu_ms", 1, 5000, 3000), ("memory_mb", 16, 256, 256), ("output_kb", 1, 1024, 4)]
+    "key, least, most, most_of_generous", [("wall_ms", 1, 5000, 2500), ("cpu_ms", 1, 5000, 3000), ("memory_mb", 16, 256, 256), ("output_kb", 1, 1024, 4), ("scratch_mb", 1, 64, 64)]
 )
 def test_the_bounds_of_limits(service, generous, key, least, most, most_of_generous):
     for one, bound in ((service, most), (generous, most_of_generous)):
@@ -313,7 +313,7 @@ def test_limits_are_integers(service, value):
     refused(service.run(ECHO, limits={"wall_ms": value}), "limits.wall_ms must be an integer")
 
 
-@pytest.mark.parametrize("key", ["wal_ms", "WALL_MS", "wall_ms ", "wall-ms", "", "scratch_mb", "stdout_kb", "result_kb", "é\"\\", "x" * 5000])
+@pytest.mark.parametrize("key", ["wal_ms", "WALL_MS", "wall_ms ", "wall-ms", "", "scratch_kb", "stdout_kb", "result_kb", "é\"\\", "x" * 5000])
 def test_a_misspelt_limit_does_not_pass_for_one(service, key):
     refused(service.run("def main(): return 1", limits={"wall_ms": 100, key: 1}), "limits has no ", "wall_ms")
 

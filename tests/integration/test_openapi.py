@@ -294,7 +294,7 @@ def test_too_large_and_too_busy(start):
 @pytest.mark.parametrize("keys", [
     {"script": 1}, {"details": None}, {"details": 1}, {"convert": None}, {"args": {}}, {"kwargs": []}, {"stdin": 1}, {"seed": -1},
     {"seed": 2**63}, {"seed": 1.5}, {"limits": []}, {"limits": {"x": 1}}, {"limits": {"wall_ms": 0}}, {"limits": {"cpu_ms": 0}},
-    {"limits": {"memory_mb": 15}}, {"limits": {"output_kb": 0}}, {"input": 1, "args": []}, {"input": 1, "kwargs": {}},
+    {"limits": {"memory_mb": 15}}, {"limits": {"output_kb": 0}}, {"limits": {"scratch_mb": 0}}, {"input": 1, "args": []}, {"input": 1, "kwargs": {}},
 ])
 def test_what_the_schema_refuses_the_service_refuses(service, keys):
     body = {"script": "def main(*a, **k): return 1", **keys}
@@ -306,7 +306,7 @@ def test_what_the_schema_refuses_the_service_refuses(service, keys):
 
 @pytest.mark.parametrize("keys", [
     {}, {"unknown": 1}, {"input": None, "args": []}, {"input": 1, "args": None}, {"limits": None}, {"limits": {"wall_ms": None}},
-    {"seed": 2**63 - 1}, {"stdin": None}, {"limits": {"wall_ms": 5000, "cpu_ms": 1000, "memory_mb": 16, "output_kb": 1}},
+    {"seed": 2**63 - 1}, {"stdin": None}, {"limits": {"wall_ms": 5000, "cpu_ms": 1000, "memory_mb": 16, "output_kb": 1, "scratch_mb": 1}},
 ])
 def test_what_the_schema_takes_the_service_takes(service, keys):
     body = {"script": "def main(*a, **k): return 1", **keys}

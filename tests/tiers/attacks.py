@@ -24,7 +24,7 @@ def body_of(step, port, hostname):
     if "raw_body" in step:
         return step["raw_body"].encode("latin-1" if step.get("raw_latin1") else "utf-8")
     script = step["script"].replace("{{PORT}}", str(port)).replace("{{PAD4M}}", "x" * (4 << 20))
-    return json.dumps({"script": script.replace("{{SERVER_HOSTNAME}}", hostname)}).encode()
+    return json.dumps({"script": script.replace("{{SERVER_HOSTNAME}}", hostname), **step.get("keys", {})}).encode()
 
 
 def send(case, port, hostname):

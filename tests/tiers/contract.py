@@ -20,6 +20,15 @@ def same(one, other):
     return one == other
 
 
+def has(one, wanted):
+    """Equality, but an object may have other keys too."""
+    if isinstance(one, dict) and isinstance(wanted, dict):
+        return all(key in one and has(one[key], wanted[key]) for key in wanted)
+    if isinstance(one, list) and isinstance(wanted, list):
+        return len(one) == len(wanted) and all(map(has, one, wanted))
+    return same(one, wanted)
+
+
 def is_error(answer):
     return isinstance(answer.keys.get("error"), str) and "result" not in answer.keys
 
@@ -38,6 +47,8 @@ CHECKS = {
     "any_of": lambda v, e, a: any(not problems(one, a) for one in v),
     "status_in": lambda v, e, a: a.status in v,
     "json": lambda v, e, a: same(a.body, v),
+    "has": lambda v, e, a: has(a.body, v),
+    "outcome": lambda v, e, a: a.headers.get("execution-outcome") == v,
     "has_error": lambda v, e, a: is_error(a),
     "error_contains": error_mentions,
     "error_equals": lambda v, e, a: a.keys.get("error") == v,

@@ -22,6 +22,7 @@ const char *const scene_namespaces[SCENE_NAMESPACES] = {"user", "pid", "mnt", "n
 static const struct policy policy = {
     .read_only = {"/usr/lib"},
     .scratch_bytes = SCENE_BYTES,
+    .scratch_most_bytes = SCENE_BYTES,
     .scratch_files = SCENE_FILES,
     .open_files = SCENE_OPEN_FILES,
     .threads = SCENE_THREADS,

@@ -403,6 +403,12 @@ static void test_what_a_request_may_ask_for(void **state) {
     assert_string_equal(range.key, "output_kb");
     assert_int_equal(range.usual, 1024);
     assert_int_equal(range.most, 2048);
+    config.max_scratch_mb = 65;
+    range = config_limit(&config, LIMIT_SCRATCH_MB);
+    assert_string_equal(range.key, "scratch_mb");
+    assert_int_equal(range.least, 1);
+    assert_int_equal(range.usual, 64);
+    assert_int_equal(range.most, 65);
     assert_int_equal(config_check(&config, &failure), 0);
     config.max_wall_ms = 5000;
     assert_int_equal(config_check(&config, &failure), 0);

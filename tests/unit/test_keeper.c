@@ -1,6 +1,6 @@
 /* zygote/keeper: the kernel's word on processes that end in every way, with this test as the zygote. Python
  * is linked, since the crew knows it, but never started. */
-#include "child.h"
+#include "user.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 
 enum { MIB = 1 << 20, LONG_MS = 60000 };
 
@@ -51,7 +53,7 @@ static struct member *start(struct crew *crew, enum member_state state, uint64_t
     }
     /* To kill(2) a number below that is not a process but many. */
     assert_true(pid > 1);
-    *member = (struct member){.state = state, .pid = pid, .control = -1, .job = job, .started_us = clock_us()};
+    *member = (struct member){.state = state, .pid = pid, .control = -1, .tmpfs = -1, .job = job, .started_us = clock_us()};
     member->order = (struct run_order){.wall_ms = LONG_MS, .memory_bytes = 64 * MIB};
     member->cpu_limit_us = (uint64_t)LONG_MS * 1000;
     if (state == MEMBER_STARTING)
@@ -279,6 +281,114 @@ static void test_when_to_look_again(void **state) {
     assert_verdict(crew, 23, ENDING_CANCELLED, SIGKILL);
 }
 
+/* --- The size of /tmp --- */
+
+/* A worker that has a folder with 2 MiB in it, and may keep one; `counted` as its job differs from the others. */
+static struct member *start_full(struct crew *crew, uint64_t job, bool counted, void (*body)(void)) {
+    static const char block[2 * MIB] = {1};
+    char path[256];
+    struct failure failure = {0};
+    struct scratch *scratch = &crew->sandbox->scratch;
+    assert_int_equal(scratch_make(scratch, 0, geteuid(), getegid(), &failure), 0);
+    snprintf(path, sizeof path, "%.80s/0-%016llx/f", scratch->path, (unsigned long long)scratch->keys[0]);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, block, sizeof block), sizeof block);
+    fd_close(fd);
+    struct member *member = start(crew, MEMBER_RUNNING, job, body);
+    member->order.scratch_bytes = MIB;
+    member->counted = counted;
+    return member;
+}
+
+/* However fast it was; but only where its limit is its own: others do not pay for it. */
+static void test_files_are_counted_in_the_end(void **state) {
+    struct crew *crew = *state;
+    struct verdict verdict;
+    struct failure failure = {0};
+    crew->sandbox->policy.scratch_files = 100;
+    crew->sandbox->policy.scratch_bytes = 4 * MIB;
+    assert_int_equal(scratch_prepare(&crew->sandbox->scratch, NULL, &failure), 0);
+    start_full(crew, 30, true, wait_for_ever);
+    assert_int_equal(keeper_answered(crew, 30, &verdict), 0);
+    assert_verdict(crew, 30, ENDING_SCRATCH, SIGKILL);
+    start_full(crew, 31, true, leave_with_7);
+    assert_verdict(crew, 31, ENDING_SCRATCH, 7);
+    start_full(crew, 32, true, crash); /* it ended otherwise */
+    assert_verdict(crew, 32, ENDING_SIGNAL, SIGSEGV);
+    start_full(crew, 33, true, wait_for_ever)->order.scratch_bytes = 3 * MIB;
+    assert_int_equal(keeper_answered(crew, 33, &verdict), 1);
+    assert_int_equal(reap(crew, &verdict), 0);
+    start_full(crew, 34, false, leave_with_7);
+    assert_verdict(crew, 34, ENDING_EXIT, 7);
+    start_full(crew, 35, false, wait_for_ever); /* while it runs its own limit holds */
+    for (int tries = 0; tries < 2000 && crew->members[0].killed_for == 0; tries++) {
+        usleep(5000);
+        keeper_enforce(crew);
+    }
+    assert_verdict(crew, 35, ENDING_SCRATCH, SIGKILL);
+    scratch_done(&crew->sandbox->scratch);
+}
+
+static bool may_resize = true;
+
+/* A worker that shows its tmpfs and is ready, and gets a job that may keep so many bytes. Returns how many it holds. */
+static uint64_t hand_over(struct crew *crew, uint64_t bytes, bool *ret_counted) {
+    int ends[2];
+    struct statvfs status;
+    struct failure failure = {0};
+    struct scratch *scratch = &crew->sandbox->scratch;
+    const int fds[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
+    const struct run_order order = {.wall_ms = LONG_MS, .scratch_bytes = bytes};
+    CHECK(scratch_mount(scratch, &crew->sandbox->policy, geteuid(), getegid(), &failure) == 0);
+    struct message message = {.kind = MESSAGE_SCRATCH, .scratch_bytes = scratch->tmpfs_bytes};
+    CHECK(message_pair(ends) == 0);
+    struct member *member = start(crew, MEMBER_STARTING, 0, wait_for_ever);
+    member->control = ends[0];
+    CHECK(message_send(ends[1], &message, &scratch->tmpfs_fd, 1) == 0);
+    CHECK(crew_hear(crew, member, &failure) == 0 && member->tmpfs >= 0 && member->state == MEMBER_STARTING);
+    message = (struct message){.kind = MESSAGE_READY};
+    CHECK(message_send(ends[1], &message, NULL, 0) == 0 && crew_hear(crew, member, &failure) == 1);
+    CHECK(may_resize || seteuid(USER_ORDINARY) == 0);
+    CHECK(crew_hand_over(crew, member, 40, &order, fds) == 0);
+    CHECK(seteuid(0) == 0);
+    *ret_counted = member->counted;
+    CHECK((member->tmpfs >= 0) == member->counted && fstatvfs(scratch->tmpfs_fd, &status) == 0);
+    keeper_cancel(crew, 40);
+    struct verdict verdict;
+    uint64_t job;
+    while (keeper_reap(crew, &job, &verdict) == 0)
+        usleep(1000);
+    CHECK(job == 40 && member->tmpfs == -1);
+    close(ends[1]);
+    close(scratch->tmpfs_fd);
+    CHECK(chdir("/") == 0 && umount("/tmp") == 0);
+    return (uint64_t)status.f_blocks * status.f_frsize;
+}
+
+static void resize_or_count(void) {
+    void *state;
+    bool counted;
+    CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && begin(&state) == 0);
+    struct crew *crew = state;
+    struct policy *policy = &crew->sandbox->policy;
+    policy->scratch_bytes = 2 * MIB;
+    policy->scratch_most_bytes = 8 * MIB;
+    policy->scratch_files = 100;
+    CHECK(hand_over(crew, 2 * MIB, &counted) == 2 * MIB && !counted);
+    CHECK(hand_over(crew, MIB, &counted) == MIB && !counted);
+    CHECK(hand_over(crew, 8 * MIB, &counted) == 8 * MIB && !counted);
+    /* A zygote that may not: it is counted, where it differs from what the tmpfs holds. */
+    may_resize = false;
+    CHECK(hand_over(crew, 2 * MIB, &counted) == 2 * MIB && !counted);
+    CHECK(hand_over(crew, MIB, &counted) == 2 * MIB && counted);
+}
+
+static void test_a_job_gets_the_room_it_may_have(void **state) {
+    (void)state;
+    need_root("mounts");
+    in_child(resize_or_count);
+}
+
 #define CREW_TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void) {
@@ -296,6 +406,8 @@ int main(void) {
         CREW_TEST(test_who_stops_has_not_ended),
         CREW_TEST(test_each_has_its_own_end),
         CREW_TEST(test_when_to_look_again),
+        CREW_TEST(test_files_are_counted_in_the_end),
+        CREW_TEST(test_a_job_gets_the_room_it_may_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,11 @@ static void test_what_the_configuration_says(void **state) {
     config.uid_base = 70000;
     struct policy policy = policy_of(&config);
     assert_int_equal(policy.scratch_bytes, 3 << 20);
+    assert_int_equal(policy.scratch_most_bytes, 3 << 20);
+    config.max_scratch_mb = 5;
+    policy_init(&policy, &config);
+    assert_int_equal(policy.scratch_bytes, 3 << 20);
+    assert_int_equal(policy.scratch_most_bytes, 5 << 20);
     assert_int_equal(policy.scratch_files, 41);
     assert_int_equal(policy.open_files, 42);
     assert_int_equal(policy.threads, 43);

@@ -14,7 +14,7 @@ static struct config config;
 static struct job *job_of(const char *members) {
     struct request_error error;
     struct job *job = NULL;
-    char body[1024];
+    static char body[3 << 20];
     int size = snprintf(body, sizeof body, "{\"script\": \"x\", %s}", members);
     if (request_parse(&config, body, (size_t)size, &job, &error) < 0)
         fail_msg("%s: %s", members, error.text);
@@ -30,7 +30,7 @@ static struct job_order order_of(const struct job *job) {
 static void assert_refused(const char *members, const char *text) {
     struct request_error error;
     struct job *job = NULL;
-    char body[1024];
+    static char body[3 << 20];
     int size = snprintf(body, sizeof body, "{\"script\": \"x\", %s}", members);
     assert_int_equal(request_parse(&config, body, (size_t)size, &job, &error), -EINVAL);
     assert_null(job);
@@ -186,19 +186,31 @@ static void assert_limit(const char *key, uint64_t value, bool good, const char 
 
 static void test_limits(void **state) {
     (void)state;
-    struct job *job = job_of("\"limits\": {\"wall_ms\": 11, \"cpu_ms\": 12, \"memory_mb\": 17, \"output_kb\": 14}");
+    struct job *job = job_of("\"limits\": {\"wall_ms\": 11, \"cpu_ms\": 12, \"memory_mb\": 17, \"output_kb\": 14, \"scratch_mb\": 15}");
     assert_int_equal(job->limits.wall_ms, 11);
     assert_int_equal(job->limits.cpu_ms, 12);
     assert_int_equal(job->limits.memory_bytes, 17u << 20);
     assert_int_equal(order_of(job).cpu_ms, 12);
     assert_int_equal(order_of(job).memory_bytes, 17u << 20);
+    assert_int_equal(job->limits.scratch_bytes, 15u << 20);
+    assert_int_equal(order_of(job).file_bytes, 15u << 20);
     assert_int_equal(job->out.kept.max, 14u << 10);
     assert_int_equal(job->err.kept.max, 64u << 10);
     job_unref(job);
     job = job_of("\"limits\": {\"c\\u0070u_ms\": 12, \"wall_ms\": null}");
     assert_int_equal(job->limits.wall_ms, 5000);
     assert_int_equal(job->limits.cpu_ms, 12);
+    assert_int_equal(job->limits.scratch_bytes, 64u << 20);
     job_unref(job);
+    /* Files count against the request's own limit: half a mebibyte more in base64 than the one, less than the other. */
+    static char body[2200000];
+    enum { PADDED = 2097152 };
+    size_t n = (size_t)snprintf(body, sizeof body, "\"files\": {\"f\": {\"base64\": \"");
+    memset(body + n, 'A', PADDED);
+    strcpy(body + n + PADDED, "\"}}, \"limits\": {\"scratch_mb\": 2}");
+    job_unref(job_of(body));
+    body[strlen(body) - 2] = '1';
+    assert_refused(body, "files has 1572864 bytes, the limit is 1048576.");
 }
 
 static void test_the_bounds_of_limits(void **state) {
@@ -212,6 +224,10 @@ static void test_the_bounds_of_limits(void **state) {
     assert_limit("memory_mb", 15, false, "limits.memory_mb is 15, the least is 16.");
     assert_limit("memory_mb", 257, false, "limits.memory_mb is 257, the most is 256.");
     assert_limit("output_kb", 1025, false, "limits.output_kb is 1025, the most is 1024.");
+    assert_limit("scratch_mb", 0, false, "limits.scratch_mb is 0, the least is 1.");
+    assert_limit("scratch_mb", 1, true, NULL);
+    assert_limit("scratch_mb", 64, true, NULL);
+    assert_limit("scratch_mb", 65, false, "limits.scratch_mb is 65, the most is 64.");
     assert_refused("\"limits\": {\"wall_ms\": -5}", "limits.wall_ms is -5, the least is 1.");
     assert_refused("\"limits\": {\"wall_ms\": 100000000000000000000000000000000000000}",
                    "limits.wall_ms is 100000000000000000000000..., the most is 5000.");
@@ -233,11 +249,11 @@ static void test_limits_that_are_none(void **state) {
         snprintf(members, sizeof members, "\"limits\": {\"wall_ms\": %s}", values[i]);
         assert_refused(members, "limits.wall_ms must be an integer.");
     }
-    assert_refused("\"limits\": {\"wal_ms\": 1}", "limits has no \"wal_ms\", it takes wall_ms, cpu_ms, memory_mb and output_kb.");
-    assert_refused("\"limits\": {\"wall_ms\": 1, \"\": null}", "limits has no \"\", it takes wall_ms, cpu_ms, memory_mb and output_kb.");
-    assert_refused("\"limits\": {\"scratch_mb\": 1}", "limits has no \"scratch_mb\", it takes wall_ms, cpu_ms, memory_mb and output_kb.");
+    assert_refused("\"limits\": {\"wal_ms\": 1}", "limits has no \"wal_ms\", it takes wall_ms, cpu_ms, memory_mb, output_kb and scratch_mb.");
+    assert_refused("\"limits\": {\"wall_ms\": 1, \"\": null}", "limits has no \"\", it takes wall_ms, cpu_ms, memory_mb, output_kb and scratch_mb.");
+    assert_refused("\"limits\": {\"stdout_kb\": 1}", "limits has no \"stdout_kb\", it takes wall_ms, cpu_ms, memory_mb, output_kb and scratch_mb.");
     assert_refused("\"limits\": {\"0123456789012345678901234567890123456789012345678901234567890123456789\": 1}",
-                   "limits has no \"012345678901234567890123456789012345678, it takes wall_ms, cpu_ms, memory_mb and output_kb.");
+                   "limits has no \"012345678901234567890123456789012345678, it takes wall_ms, cpu_ms, memory_mb, output_kb and scratch_mb.");
 }
 
 /* As deep as a request may be, and as large as memory: one copy of what counts, none of what does not. */

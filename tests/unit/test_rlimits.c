@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-static const struct policy policy = {.scratch_bytes = 1u << 20, .open_files = 40, .threads = 5};
+static const struct policy policy = {.scratch_most_bytes = 1u << 20, .open_files = 40, .threads = 5};
 
 /* A user of whom nobody else runs a process: RLIMIT_NPROC counts all of one user. */
 enum { LONELY = 1987654321 };

@@ -396,18 +396,37 @@ static void test_draining_finishes_what_there_is(void **state) {
 }
 
 static void test_when_to_come_again(void **state) {
+    struct job *jobs[5];
     struct runs_scene scene;
+    struct runs_worker worker;
     (void)state;
     runs_scene_begin(&scene, 2, 100);
+    runs_scene_add_zygote(&scene, 0);
+    assert_int_equal(runs_retry_after(&scene.runs), 1); /* nothing is before the caller */
     scene.config.wall_ms = 1500;
-    assert_int_equal(runs_retry_after(&scene.runs), 2);
-    scene.runs.queue.length = 3; /* two rounds, three seconds */
-    assert_int_equal(runs_retry_after(&scene.runs), 3);
-    scene.runs.queue.length = 100;
-    assert_int_equal(runs_retry_after(&scene.runs), 60);
-    scene.runs.queue.length = 0;
-    scene.config.wall_ms = 1;
+    jobs[0] = runs_scene_submit(&scene, false);
     assert_int_equal(runs_retry_after(&scene.runs), 1);
+    jobs[1] = runs_scene_submit(&scene, false);
+    assert_int_equal(runs_retry_after(&scene.runs), 2);
+    jobs[2] = runs_scene_submit(&scene, false); /* waits: two workers, 4.5 seconds */
+    assert_int_equal(runs_retry_after(&scene.runs), 3);
+    scene.config.wall_ms = 10000; /* as a request may ask for */
+    jobs[3] = runs_scene_submit(&scene, false);
+    assert_int_equal(runs_retry_after(&scene.runs), 8);
+    scene.config.wall_ms = 3600000;
+    jobs[4] = runs_scene_submit(&scene, false);
+    assert_int_equal(runs_retry_after(&scene.runs), 60);
+    for (size_t i = 4; i >= 2; i--)
+        runs_cancel(jobs[i]);
+    assert_int_equal(runs_retry_after(&scene.runs), 2);
+    runs_scene_take_unread(&scene, 0, jobs[0], &worker);
+    runs_scene_verdict(&scene, 0, jobs[0], ENDING_EXIT);
+    assert_int_equal(runs_retry_after(&scene.runs), 1);
+    runs_scene_close_worker(&worker);
+    runs_scene_take_unread(&scene, 0, jobs[1], &worker);
+    runs_scene_verdict(&scene, 0, jobs[1], ENDING_EXIT);
+    runs_scene_close_worker(&worker);
+    assert_int_equal(scene.runs.wall_ms, 0);
     runs_scene_end(&scene);
 }
 

@@ -6,13 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 
 enum { FILES = 20, BYTES = 1 << 20 };
 
-static const struct policy policy = {.scratch_bytes = BYTES, .scratch_files = FILES};
+static struct policy policy = {.scratch_bytes = BYTES, .scratch_most_bytes = BYTES, .scratch_files = FILES};
 static char base[64];
 
 static int set_up(void **state) {
@@ -147,22 +152,115 @@ static void test_too_large(void **state) {
     struct scratch scratch = prepare();
     assert_int_equal(scratch_make(&scratch, 3, geteuid(), getegid(), &failure), 0);
     assert_int_equal(scratch_make(&scratch, 4, geteuid(), getegid(), &failure), 0);
-    assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes));
+    assert_false(scratch_is_too_large(&scratch, 3, BYTES, FILES, &bytes));
     write_at(&scratch, at(&scratch, 3, "/bytes"), BYTES / 2);
-    assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes));
+    assert_false(scratch_is_too_large(&scratch, 3, BYTES, FILES, &bytes));
     write_at(&scratch, at(&scratch, 3, "/more"), BYTES / 2 + 8192);
-    assert_true(scratch_is_too_large(&scratch, 3, &policy, &bytes));
-    assert_false(scratch_is_too_large(&scratch, 4, &policy, &bytes)); /* a neighbour is not blamed */
+    assert_true(scratch_is_too_large(&scratch, 3, BYTES, FILES, &bytes));
+    assert_false(scratch_is_too_large(&scratch, 4, BYTES, FILES, &bytes)); /* a neighbour is not blamed */
     for (int i = 0; i < FILES; i++) {
         snprintf(name, sizeof name, "%s%d", at(&scratch, 4, "/file"), i);
         write_at(&scratch, name, 0);
     }
-    assert_false(scratch_is_too_large(&scratch, 4, &policy, &bytes));
+    assert_false(scratch_is_too_large(&scratch, 4, BYTES, FILES, &bytes));
     write_at(&scratch, at(&scratch, 4, "/one-more"), 0);
-    assert_true(scratch_is_too_large(&scratch, 4, &policy, &bytes));
-    assert_false(scratch_is_too_large(&scratch, 9, &policy, &bytes)); /* not there */
+    assert_true(scratch_is_too_large(&scratch, 4, BYTES, FILES, &bytes));
+    assert_false(scratch_is_too_large(&scratch, 9, BYTES, FILES, &bytes)); /* not there */
     scratch_done(&scratch);
-    assert_false(scratch_is_too_large(&scratch, 3, &policy, &bytes)); /* workers mount their own */
+    assert_false(scratch_is_too_large(&scratch, 3, BYTES, FILES, &bytes)); /* workers mount their own */
+}
+
+/* --- A tmpfs, whose size the kernel keeps --- */
+
+/* As many bytes as fit into a file in /tmp, of those wanted; it stays. */
+static size_t fill(const char *name, size_t wanted) {
+    static const char block[65536] = {1};
+    size_t done = 0;
+    ssize_t n = 1;
+    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    while (done < wanted && n > 0) {
+        n = write(fd, block, wanted - done < sizeof block ? wanted - done : sizeof block);
+        done += n > 0 ? (size_t)n : 0;
+    }
+    CHECK(n > 0 || errno == ENOSPC);
+    close(fd);
+    return done;
+}
+
+static void mount_alone(struct scratch *scratch) {
+    struct failure failure = {0};
+    char here[64];
+    CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    CHECK(scratch_mount(scratch, &policy, geteuid(), getegid(), &failure) == 0);
+    CHECK(scratch->tmpfs_fd >= 0 && getcwd(here, sizeof here) != NULL && strcmp(here, "/tmp") == 0);
+}
+
+static uint64_t tmpfs_size(const struct scratch *scratch) {
+    struct statvfs status;
+    CHECK(fstatvfs(scratch->tmpfs_fd, &status) == 0);
+    return (uint64_t)status.f_blocks * status.f_frsize;
+}
+
+static void resize(void) {
+    struct scratch scratch = {.fd = -1};
+    policy.scratch_most_bytes = 4 * BYTES;
+    mount_alone(&scratch);
+    CHECK(scratch.tmpfs_bytes == BYTES && tmpfs_size(&scratch) == BYTES && fill("a", 9 * BYTES) == BYTES);
+    CHECK(!scratch_tmpfs_is_too_large(scratch.tmpfs_fd, BYTES) && scratch_tmpfs_is_too_large(scratch.tmpfs_fd, BYTES - 1));
+    CHECK(scratch_resize(scratch.tmpfs_fd, 3 * BYTES) == 0 && tmpfs_size(&scratch) == 3 * BYTES);
+    CHECK(fill("b", 9 * BYTES) == 2 * BYTES);
+    /* Not below what is in it; and what is mounted stays what it was. */
+    CHECK(scratch_resize(scratch.tmpfs_fd, BYTES) == -EINVAL && tmpfs_size(&scratch) == 3 * BYTES);
+    CHECK(unlink("a") == 0 && unlink("b") == 0 && scratch_resize(scratch.tmpfs_fd, BYTES / 2) == 0);
+    CHECK(fill("c", 9 * BYTES) == BYTES / 2 && unlink("c") == 0);
+    struct statvfs status;
+    CHECK(fstatvfs(scratch.tmpfs_fd, &status) == 0 && status.f_files == FILES);
+    CHECK((status.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC)) == (ST_NOSUID | ST_NODEV | ST_NOEXEC));
+    become_ordinary_user();
+    CHECK(scratch_resize(scratch.tmpfs_fd, BYTES) == -EPERM);
+}
+
+/* fspick(2) as a kernel has it that does not know it. */
+static void lose_fspick(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fspick, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+/* Then it holds the most that any job may keep, and the keeper counts. */
+static void no_resize(void) {
+    struct scratch scratch = {.fd = -1};
+    lose_fspick();
+    policy.scratch_most_bytes = 4 * BYTES;
+    mount_alone(&scratch);
+    CHECK(scratch.tmpfs_bytes == 4 * BYTES && tmpfs_size(&scratch) == 4 * BYTES);
+    CHECK(scratch_resize(scratch.tmpfs_fd, BYTES) == -ENOSYS && fill("a", 9 * BYTES) == 4 * BYTES);
+    /* There is one /tmp, not one behind the other. */
+    CHECK(chdir("/") == 0 && close(scratch.tmpfs_fd) == 0 && umount("/tmp") == 0 && access("/tmp/a", F_OK) < 0);
+}
+
+/* Nor is it asked for where all jobs have the same. */
+static void no_need(void) {
+    struct scratch scratch = {.fd = -1};
+    lose_fspick();
+    mount_alone(&scratch);
+    CHECK(scratch.tmpfs_bytes == BYTES && tmpfs_size(&scratch) == BYTES);
+}
+
+static void test_a_tmpfs_is_resized(void **state) {
+    (void)state;
+    need_root("mounts");
+    in_child(resize);
+    in_child(no_resize);
+    in_child(no_need);
+    assert_int_equal(scratch_resize(-1, BYTES), -EBADF);
+    assert_false(scratch_tmpfs_is_too_large(-1, 0));
 }
 
 static void test_a_base_that_cannot_be_used(void **state) {
@@ -217,6 +315,7 @@ int main(void) {
         TEST(test_it_belongs_to_its_worker),
         TEST(test_a_worker_enters_its_own),
         TEST(test_too_large),
+        TEST(test_a_tmpfs_is_resized),
         TEST(test_a_base_that_cannot_be_used),
         TEST(test_the_first_writable_base),
     };

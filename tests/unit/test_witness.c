@@ -23,6 +23,7 @@ struct testimony {
 
 static struct policy policy = {.read_only = {"/usr/lib"},
                                .scratch_bytes = 1 << 20,
+                               .scratch_most_bytes = 1 << 20,
                                .scratch_files = 64,
                                .open_files = 48,
                                .threads = 6,
