@@ -85,11 +85,11 @@ int api_refuse_busy(struct api *api, const char *why, struct response *ret_respo
     return r;
 }
 
-int api_execute(struct api *api, const char *body, size_t size, void (*finished)(struct job *job), void *owner,
-                struct job **ret_job, struct response *ret_response) {
+int api_execute(struct api *api, const char *body, size_t size, bool streams, void (*finished)(struct job *job),
+                void *owner, struct job **ret_job, struct response *ret_response) {
     struct request_error error;
     struct job *job = NULL;
-    int r = request_parse(api->config, body, size, &job, &error);
+    int r = request_parse(api->config, body, size, streams, &job, &error);
     if (r < 0)
         return answer(ret_response, error.status, error.text);
     job->finished = finished;
@@ -105,7 +105,9 @@ int api_execute(struct api *api, const char *body, size_t size, void (*finished)
 }
 
 int api_finish(struct api *api, const struct job *job, struct response *ret_response) {
+    if (job_streams(job))
+        return response_event(ret_response, job);
     if (job->expired)
-        return api_refuse_busy(api, "Too busy, no worker was free in time.", ret_response);
+        return api_refuse_busy(api, RESPONSE_EXPIRED, ret_response);
     return response_from_job(ret_response, job);
 }

@@ -18,12 +18,12 @@ struct api {
  * -ENOMEM. */
 int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response);
 
-/* POST /execute. 0: ret_job has been submitted, `finished` will be called with `owner`, and the
+/* POST /execute; `streams`: the answer is events where the body says nothing of that. 0: ret_job has been submitted, `finished` will be called with `owner`, and the
  * caller has a reference; 1: the response is made; or -ENOMEM. */
-int api_execute(struct api *api, const char *body, size_t size, void (*finished)(struct job *job), void *owner,
-                struct job **ret_job, struct response *ret_response);
+int api_execute(struct api *api, const char *body, size_t size, bool streams, void (*finished)(struct job *job),
+                void *owner, struct job **ret_job, struct response *ret_response);
 
-/* The response to a finished job. 0 or -ENOMEM. */
+/* The response to a finished job; of one that streams the result's event. 0 or -ENOMEM. */
 int api_finish(struct api *api, const struct job *job, struct response *ret_response);
 
 /* 413 for a body that is too large, 503 where the service has too much to hold. 0 or -ENOMEM. */

@@ -19,6 +19,7 @@ enum field {
     FIELD_SCRIPT,
     FIELD_DETAILS,
     FIELD_CONVERT,
+    FIELD_STREAM,
     FIELD_INPUT,
     FIELD_ARGS,
     FIELD_KWARGS,
@@ -38,6 +39,7 @@ static const struct {
     [FIELD_SCRIPT] = {"script", '\0', NULL},
     [FIELD_DETAILS] = {"details", '\0', NULL},
     [FIELD_CONVERT] = {"convert", '\0', NULL},
+    [FIELD_STREAM] = {"stream", '\0', NULL},
     [FIELD_INPUT] = {"input", '\0', NULL},
     [FIELD_ARGS] = {"args", '[', "an array"},
     [FIELD_KWARGS] = {"kwargs", '{', "an object"},
@@ -256,14 +258,15 @@ static int make_job(const struct config *config, const struct fields *fields, st
     return r;
 }
 
-int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
+int request_parse(const struct config *config, const char *body, size_t size, bool streams, struct job **ret_job,
                   struct request_error *ret_error) {
-    struct job_request request = {0};
+    struct job_request request = {.streams = streams};
     struct fields fields;
     int r;
     if ((r = read_fields(config, body, size, &fields, ret_error)) < 0 ||
         (r = read_flag(fields.values[FIELD_DETAILS], "details", &request.wants_details, ret_error)) < 0 ||
-        (r = read_flag(fields.values[FIELD_CONVERT], "convert", &request.converts, ret_error)) < 0)
+        (r = read_flag(fields.values[FIELD_CONVERT], "convert", &request.converts, ret_error)) < 0 ||
+        (r = read_flag(fields.values[FIELD_STREAM], "stream", &request.streams, ret_error)) < 0)
         return r;
     if (fields.values[FIELD_SCRIPT].data == NULL)
         return refuse(ret_error, 400, "Invalid input: the key 'script' is missing.");

@@ -13,8 +13,8 @@ struct request_error {
     char text[192];
 };
 
-/* Makes a job, which is the caller's. 0, or a negative errno with the error filled in. */
-int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
+/* Makes a job, which is the caller's; it streams its answer as the body says, or as `streams` where that says nothing. 0, or a negative errno with the error filled in. */
+int request_parse(const struct config *config, const char *body, size_t size, bool streams, struct job **ret_job,
                   struct request_error *ret_error);
 
 #endif

@@ -57,6 +57,8 @@ int response_isolation(struct response *ret_response, const struct isolation *wo
 }
 
 static unsigned status_of(const struct job *job) {
+    if (job->expired)
+        return 503;
     switch (job->outcome) {
     case OUTCOME_OK: return 200;
     case OUTCOME_NO_MAIN:
@@ -74,7 +76,10 @@ static struct json_span error_of(const struct job *job) {
     static const char failed[] = "Execution failed";
     static const char too_large[] = "Result is too large or nested too deeply.";
     struct json_span details;
+    static const char expired[] = RESPONSE_EXPIRED;
     struct json_span text = {failed, sizeof failed - 1};
+    if (job->expired)
+        return (struct json_span){expired, sizeof expired - 1};
     if (status_of(job) == 500)
         return text;
     if (job->outcome == OUTCOME_NO_MAIN)
@@ -130,6 +135,13 @@ static int add_exception(struct buf *body, const struct job *job) {
     return buf_add(body, details.data, details.size);
 }
 
+static int add_figures(struct buf *body, const struct job *job) {
+    int r = add_usage(body, job);
+    if (r < 0 || (r = add_limits(body, job)) < 0)
+        return r;
+    return add_exception(body, job);
+}
+
 static int add_details(struct buf *body, const struct job *job) {
     int r;
     /* A failed run has no stdout in its plain body. */
@@ -138,17 +150,16 @@ static int add_details(struct buf *body, const struct job *job) {
     if ((r = add_text(body, ", \"stderr\": ", &job->err)) < 0 ||
         (r = buf_add_format(body, ", \"stdout_truncated\": %s, \"stderr_truncated\": %s, \"outcome\": \"%s\"",
                             capture_truncated(&job->out) ? "true" : "false",
-                            capture_truncated(&job->err) ? "true" : "false", outcome_name(job->outcome))) < 0 ||
-        (r = add_usage(body, job)) < 0 || (r = add_limits(body, job)) < 0)
+                            capture_truncated(&job->err) ? "true" : "false", outcome_name(job->outcome))) < 0)
         return r;
-    return add_exception(body, job);
+    return add_figures(body, job);
 }
 
 /* Whenever the script came to an end of its own. Byte for byte, as the result. */
 static int add_outputs(struct buf *body, const struct job *job) {
     struct judge_parts parts = {0};
     int r;
-    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || status_of(job) == 500)
+    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || status_of(job) >= 500)
         return 0;
     if (job->answer_state == 1) /* or else it was too long to be read */
         parts = judge_parts(job);
@@ -161,21 +172,24 @@ static int add_outputs(struct buf *body, const struct job *job) {
     return parts.cut ? buf_add_text(body, ", \"outputs_truncated\": true") : 0;
 }
 
-static int add_body(struct buf *body, const struct job *job) {
+static int add_result(struct buf *body, const struct job *job) {
     int r;
     if (job->outcome == OUTCOME_OK) {
         /* Byte for byte: it was checked, and it is not ours to write differently. */
         struct json_span result = judge_parts(job).text;
-        if ((r = buf_add_text(body, "{\"result\": ")) < 0 ||
-            (r = buf_add(body, result.data, result.size)) < 0 ||
-            (r = add_text(body, ", \"stdout\": ", &job->out)) < 0)
-            return r;
-    } else {
-        struct json_span error = error_of(job);
-        if ((r = buf_add_text(body, "{\"error\": ")) < 0 ||
-            (r = utf8_add_json_string(body, error.data, error.size)) < 0)
-            return r;
+        r = buf_add_text(body, "\"result\": ");
+        return r < 0 ? r : buf_add(body, result.data, result.size);
     }
+    struct json_span error = error_of(job);
+    r = buf_add_text(body, "\"error\": ");
+    return r < 0 ? r : utf8_add_json_string(body, error.data, error.size);
+}
+
+static int add_body(struct buf *body, const struct job *job) {
+    int r;
+    if ((r = buf_add_text(body, "{")) < 0 || (r = add_result(body, job)) < 0 ||
+        (job->outcome == OUTCOME_OK && (r = add_text(body, ", \"stdout\": ", &job->out)) < 0))
+        return r;
     if ((r = add_outputs(body, job)) < 0 || (job->wants_details && (r = add_details(body, job)) < 0))
         return r;
     return buf_add_text(body, "}");
@@ -191,4 +205,37 @@ int response_from_job(struct response *ret_response, const struct job *job) {
     /* One allocation for the usual answer. */
     int r = buf_reserve(&body, job->answer.payload.len + job->out.kept.len + job->out.kept.len / 8 + 256);
     return finish(ret_response, &body, r < 0 ? r : add_body(&body, job));
+}
+
+/* --- The last event of a stream --- */
+
+static int add_flag(struct buf *body, const struct job *job, const char *key, const struct capture *capture) {
+    bool cut = capture_truncated(capture);
+    if (!cut && !job->wants_details)
+        return 0;
+    return buf_add_format(body, ", \"%s\": %s", key, cut ? "true" : "false");
+}
+
+static int add_event(struct buf *body, const struct job *job) {
+    const char *outcome = outcome_name(job->outcome);
+    int r = job->expired ? buf_add_text(body, "{\"status\": 503, \"outcome\": null, ")
+                         : buf_add_format(body, "{\"status\": %u, \"outcome\": \"%s\", ", status_of(job), outcome);
+    if (r < 0 || (r = add_result(body, job)) < 0 || (r = add_outputs(body, job)) < 0)
+        return r;
+    /* Nothing ran. */
+    if (job->expired)
+        return buf_add_text(body, "}");
+    if ((r = add_flag(body, job, "stdout_truncated", &job->out)) < 0 ||
+        (r = add_flag(body, job, "stderr_truncated", &job->err)) < 0 ||
+        (job->wants_details && (r = add_figures(body, job)) < 0))
+        return r;
+    return buf_add_text(body, "}");
+}
+
+int response_event(struct response *ret_response, const struct job *job) {
+    struct buf body;
+    *ret_response = (struct response){.status = status_of(job)};
+    buf_init(&body, BODY_MAX);
+    int r = buf_reserve(&body, job->answer.payload.len + 256);
+    return finish(ret_response, &body, r < 0 ? r : add_event(&body, job));
 }

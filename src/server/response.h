@@ -30,4 +30,10 @@ int response_isolation(struct response *ret_response, const struct isolation *wo
 /* The answer to a run. 0 or -ENOMEM. */
 int response_from_job(struct response *ret_response, const struct job *job);
 
+/* The same as the object of a stream's last event: with the status that the answer would have had, without what was
+ * printed. Also of a job that has waited too long. 0 or -ENOMEM. */
+int response_event(struct response *ret_response, const struct job *job);
+
+#define RESPONSE_EXPIRED "Too busy, no worker was free in time."
+
 #endif

@@ -110,7 +110,7 @@ static void finished(struct job *job) {
 
 static int execute(struct api *api, const char *body, unsigned *count, struct job **job, struct response *response) {
     *response = (struct response){0};
-    return api_execute(api, body, strlen(body), finished, count, job, response);
+    return api_execute(api, body, strlen(body), false, finished, count, job, response);
 }
 
 static void test_what_is_refused_never_becomes_a_job(void **state) {
