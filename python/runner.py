@@ -20,6 +20,7 @@ import types
 
 import convert
 import files
+import order
 from report import FILENAME, describe, report, utf8
 
 # How a run ended: enum frame_kind in src/wire/frame.h.
@@ -66,6 +67,14 @@ def open_streams():
         stream.mode = "w"
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+class Ordered(Unbuffered):
+    """The same for a streamed run: see order.py."""
+
+    def write(self, data, _write=Unbuffered.write):
+        self.other.wait()
+        return _write(self, data)
 
 
 def open_stdin():
@@ -256,9 +265,12 @@ def set_seed(seed):
 # --- A run ------------------------------------------------------------------------------------------
 
 
-def run(source, result_limit, wants_details, converts=False, texts=None, seed=None, has_stdin=False, outputs_limit=0):
+def run(source, result_limit, wants_details, converts=False, texts=None, seed=None, has_stdin=False, outputs_limit=0,
+        streams=False):
     """Executes the script, and returns (kind, text, details, outputs)."""
     texts = texts or [None] * 5
+    if streams:
+        order.keep(Ordered)
     wants_outputs = texts[4] is not None
     patterns = []
     answer = run_script(source, result_limit, wants_details, converts, texts, seed, has_stdin, patterns)

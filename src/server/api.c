@@ -116,7 +116,7 @@ static int make_job(const struct api *api, struct call *call, const char *body, 
     struct json_span arguments;
     int r = 0;
     if (call->route == ROUTE_EXECUTE)
-        r = request_parse(api->config, body, size, ret_job, &error);
+        r = request_parse(api->config, body, size, call->streams, ret_job, &error);
     else if ((r = mcp_receive(api->config, body, size, call->id, &arguments, ret_response)) != 0)
         return r;
     else
@@ -143,7 +143,9 @@ int api_submit(struct api *api, struct call *call, const char *body, size_t size
 }
 
 int api_finish(struct api *api, const struct call *call, const struct job *job, struct response *ret_response) {
+    if (job_streams(job))
+        return response_event(ret_response, job);
     if (job->expired)
-        return api_refuse_busy(api, call, "Too busy, no worker was free in time.", ret_response);
+        return api_refuse_busy(api, call, RESPONSE_EXPIRED, ret_response);
     return call->route == ROUTE_MCP ? mcp_result(ret_response, call->id, job) : response_from_job(ret_response, job);
 }

@@ -22,6 +22,7 @@ enum route { ROUTE_EXECUTE, ROUTE_MCP };
 struct call {
     enum route route;
     char id[MCP_ID + 1]; /* of ROUTE_MCP, as soon as it was read */
+    bool streams;        /* of ROUTE_EXECUTE: the answer is events where the body says nothing of that */
 };
 
 /* ROUTE_EXECUTE also where it is none. */
@@ -41,7 +42,7 @@ int api_route(const struct api *api, const char *method, const char *path, struc
 int api_submit(struct api *api, struct call *call, const char *body, size_t size, void (*finished)(struct job *job),
                void *owner, struct job **ret_job, struct response *ret_response);
 
-/* The response to a finished job. 0 or -ENOMEM. */
+/* The response to a finished job; of one that streams the result's event. 0 or -ENOMEM. */
 int api_finish(struct api *api, const struct call *call, const struct job *job, struct response *ret_response);
 
 /* 413 for a body that is too large, 503 where the service has too much to hold. 0 or -ENOMEM. */

@@ -1,11 +1,13 @@
 /* HTTP: see http.h. Runs in the server's event loop; libmicrohttpd parses what clients send.
  *
- * An exchange reads its body, submits its job, and suspends its connection until the job is finished.
+ * An exchange reads its body, submits its job, and suspends its connection until the job is finished. One that
+ * streams is answered at once, and suspends its connection whenever there is nothing to send.
  */
 #include "server/http.h"
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "server/stream.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -24,6 +26,9 @@ enum { DISCARD_FACTOR = 4 };
  * crowd of slow clients and the end of memory. */
 enum { HELD_FACTOR = 16 };
 
+/* Read of a stream at once, in bytes, at most. */
+enum { STREAM_BLOCK = 32 << 10 };
+
 struct exchange {
     struct http *http;
     struct MHD_Connection *connection;
@@ -34,11 +39,14 @@ struct exchange {
     bool too_much; /* the service holds too many bytes already */
     bool ready;
     struct job *job;
+    bool suspended;
     struct response response;
+    struct stream stream; /* with a job that streams, in the response's place */
     size_t held;
 };
 
 static void run_daemon(struct http *http);
+static void timed_out(uv_timer_t *timer);
 
 /* --- The bytes it holds --- */
 
@@ -92,6 +100,66 @@ static void set_ready(struct exchange *exchange) {
     exchange->ready = true;
 }
 
+static void suspend(struct exchange *exchange) {
+    exchange->suspended = true;
+    MHD_suspend_connection(exchange->connection);
+}
+
+static void resume(struct exchange *exchange) {
+    if (!exchange->suspended)
+        return;
+    exchange->suspended = false;
+    MHD_resume_connection(exchange->connection);
+}
+
+/* --- Streaming --- */
+
+static void hold_stream(struct exchange *exchange) {
+    hold(exchange, stream_held(&exchange->stream) + (exchange->job != NULL ? job_held(exchange->job) : 0));
+}
+
+/* The daemon is run when the loop comes round: not from in here, since it may end the exchange and cancel the job. */
+static void stream_ready(void *context) {
+    struct exchange *exchange = context;
+    hold_stream(exchange);
+    if (!exchange->suspended)
+        return;
+    resume(exchange);
+    uv_timer_start(&exchange->http->timeout, timed_out, 0, 0);
+}
+
+static ssize_t read_stream(void *context, uint64_t position, char *to, size_t max) {
+    struct exchange *exchange = context;
+    (void)position;
+    ssize_t n = stream_read(&exchange->stream, to, max);
+    hold_stream(exchange);
+    if (n == 0)
+        suspend(exchange);
+    return n == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : n;
+}
+
+static enum MHD_Result send_stream(struct exchange *exchange) {
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, exchange, NULL);
+    if (response == NULL)
+        return MHD_NO;
+    add_header(response, "Content-Type", "text/event-stream");
+    add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Cache-Control", "no-store");
+    add_header(response, "X-Accel-Buffering", "no"); /* a proxy must not collect it first */
+    if (exchange->http->draining)
+        add_header(response, "Connection", "close");
+    enum MHD_Result r = MHD_queue_response(exchange->connection, 200, response);
+    MHD_destroy_response(response);
+    return r;
+}
+
+static bool wants_stream(const struct exchange *exchange) {
+    return stream_accepted(MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Accept"));
+}
+
+/* --- The end of a job --- */
+
 static void job_finished(struct job *job) {
     struct exchange *exchange = job->owner;
     struct http *http = exchange->http;
@@ -99,11 +167,22 @@ static void job_finished(struct job *job) {
         log_error("no memory for a response, it is an empty 500");
         exchange->response = (struct response){.status = 500};
     }
-    set_ready(exchange);
+    if (job_streams(job)) {
+        stream_finish(&exchange->stream, exchange->response.body, exchange->response.size);
+        exchange->response.body = NULL;
+        hold(exchange, stream_held(&exchange->stream));
+    } else {
+        set_ready(exchange);
+    }
     job_unref(job);
     exchange->job = NULL;
-    MHD_resume_connection(exchange->connection);
+    resume(exchange);
     run_daemon(http);
+}
+
+/* Its exchange is over already. */
+static void job_abandoned(struct job *job) {
+    job_unref(job);
 }
 
 /* --- Reading --- */
@@ -153,6 +232,7 @@ static enum MHD_Result read_body(struct exchange *exchange, const char *data, si
 static enum MHD_Result execute(struct exchange *exchange) {
     struct http *http = exchange->http;
     const char *body = exchange->body.data != NULL ? exchange->body.data : "";
+    exchange->call.streams = wants_stream(exchange);
     int r = api_submit(&http->api, &exchange->call, body, exchange->body.len, job_finished, exchange,
                        &exchange->job, &exchange->response);
     if (r < 0)
@@ -167,9 +247,13 @@ static enum MHD_Result execute(struct exchange *exchange) {
     hold(exchange, job_held(exchange->job));
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    MHD_suspend_connection(exchange->connection);
     if (info != NULL)
         runs_watch_client(exchange->job, info->connect_fd);
+    if (job_streams(exchange->job)) {
+        stream_begin(&exchange->stream, exchange->job, stream_ready, exchange);
+        return send_stream(exchange);
+    }
+    suspend(exchange);
     return MHD_YES;
 }
 
@@ -230,6 +314,12 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
         return;
     *state = NULL;
     hold(exchange, 0);
+    stream_done(&exchange->stream);
+    /* The library has given up a connection that a job still streams to. */
+    if (exchange->job != NULL) {
+        exchange->job->finished = job_abandoned;
+        runs_cancel(exchange->job);
+    }
     buf_done(&exchange->body);
     free(exchange->response.body);
     free(exchange);

@@ -57,7 +57,8 @@ static void set_limits(struct job *job, const struct config *config, const struc
         .file_bytes = job->limits.scratch_bytes,
         .result_bytes = config->result_kb << 10,
         .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->converts ? JOB_CONVERT : 0u) |
-                 (request->seeded ? JOB_SEED : 0u) | (request->outputs.size > 0 ? JOB_OUTPUTS : 0u),
+                 (request->seeded ? JOB_SEED : 0u) | (request->outputs.size > 0 ? JOB_OUTPUTS : 0u) |
+                 (request->streams ? JOB_STREAM : 0u),
         .seed = request->seed,
         .script_bytes = request->script.size,
         .input_bytes = request->input.size,
@@ -138,6 +139,8 @@ int capture_read(struct capture *capture, int fd) {
         if (n == 0)
             return 0;
         pass_on(capture, piece, (size_t)n);
+        if (capture->held)
+            break;
     }
     return 1;
 }

@@ -21,6 +21,7 @@ struct capture {
     /* Set by who wants it while the script runs; then nothing is kept. Must not wait. */
     void (*take)(struct capture *capture, const char *data, size_t size);
     void *owner;
+    bool held; /* nothing is to be read for now: runs_hold_output() */
 };
 
 enum job_stage {
@@ -47,6 +48,7 @@ struct job_request {
     uint64_t seed;
     bool wants_details;
     bool converts;
+    bool streams;
 };
 
 struct job {
@@ -103,7 +105,12 @@ struct job *job_ref(struct job *job);
 /* Gives a reference back; the last one frees it. */
 void job_unref(struct job *job);
 
-/* Reads what there is of printed output, not more than a few pipes hold. 1 when more may come, 0 at the end, or a negative errno. */
+/* Whether its answer is a stream of events: stream.h. */
+static inline bool job_streams(const struct job *job) {
+    return (job->worker_limits.flags & JOB_STREAM) != 0;
+}
+
+/* Reads what there is of printed output, not more than a few pipes hold, and what one holds where it is held. 1 when more may come, 0 at the end, or a negative errno. */
 int capture_read(struct capture *capture, int fd);
 
 static inline bool capture_truncated(const struct capture *capture) {

@@ -19,6 +19,7 @@ enum field {
     FIELD_SCRIPT,
     FIELD_DETAILS,
     FIELD_CONVERT,
+    FIELD_STREAM,
     FIELD_INPUT,
     FIELD_ARGS,
     FIELD_KWARGS,
@@ -38,6 +39,7 @@ static const struct {
     [FIELD_SCRIPT] = {"script", '\0', NULL},
     [FIELD_DETAILS] = {"details", '\0', NULL},
     [FIELD_CONVERT] = {"convert", '\0', NULL},
+    [FIELD_STREAM] = {"stream", '\0', NULL},
     [FIELD_INPUT] = {"input", '\0', NULL},
     [FIELD_ARGS] = {"args", '[', "an array"},
     [FIELD_KWARGS] = {"kwargs", '{', "an object"},
@@ -258,37 +260,42 @@ static int make_job(const struct config *config, const struct fields *fields, st
     return r;
 }
 
-static int parse(const struct config *config, const char *body, size_t size, bool details, struct job **ret_job,
-                 struct request_error *ret_error) {
-    struct job_request request = {0};
+static int parse(const struct config *config, const char *body, size_t size, struct job_request *request, bool detailed,
+                 struct job **ret_job, struct request_error *ret_error) {
     struct fields fields;
     int r;
     if ((r = read_fields(config, body, size, &fields, ret_error)) < 0 ||
-        (r = read_flag(fields.values[FIELD_DETAILS], "details", &request.wants_details, ret_error)) < 0 ||
-        (r = read_flag(fields.values[FIELD_CONVERT], "convert", &request.converts, ret_error)) < 0)
+        (r = read_flag(fields.values[FIELD_DETAILS], "details", &request->wants_details, ret_error)) < 0 ||
+        (r = read_flag(fields.values[FIELD_CONVERT], "convert", &request->converts, ret_error)) < 0 ||
+        (r = read_flag(fields.values[FIELD_STREAM], "stream", &request->streams, ret_error)) < 0)
         return r;
-    request.wants_details |= details;
+    if (detailed) {
+        request->wants_details = true;
+        request->streams = false;
+    }
     if (fields.values[FIELD_SCRIPT].data == NULL)
         return refuse(ret_error, 400, "Invalid input: the key 'script' is missing.");
     if (fields.values[FIELD_SCRIPT].data[0] != '"')
         return refuse(ret_error, 400, "Invalid input: 'script' must be a string.");
     if ((r = check_types(&fields, ret_error)) < 0 ||
-        (r = read_seed(fields.values[FIELD_SEED], &request, ret_error)) < 0 ||
-        (r = read_limits(config, fields.values[FIELD_LIMITS], &request, ret_error)) < 0 ||
-        (r = read_files(config, &fields, &request, ret_error)) < 0)
+        (r = read_seed(fields.values[FIELD_SEED], request, ret_error)) < 0 ||
+        (r = read_limits(config, fields.values[FIELD_LIMITS], request, ret_error)) < 0 ||
+        (r = read_files(config, &fields, request, ret_error)) < 0)
         return r;
-    request.input = fields.values[FIELD_INPUT];
-    request.args = fields.values[FIELD_ARGS];
-    request.kwargs = fields.values[FIELD_KWARGS];
-    return make_job(config, &fields, &request, ret_job, ret_error);
+    request->input = fields.values[FIELD_INPUT];
+    request->args = fields.values[FIELD_ARGS];
+    request->kwargs = fields.values[FIELD_KWARGS];
+    return make_job(config, &fields, request, ret_job, ret_error);
 }
 
-int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
+int request_parse(const struct config *config, const char *body, size_t size, bool streams, struct job **ret_job,
                   struct request_error *ret_error) {
-    return parse(config, body, size, false, ret_job, ret_error);
+    struct job_request request = {.streams = streams};
+    return parse(config, body, size, &request, false, ret_job, ret_error);
 }
 
 int request_parse_detailed(const struct config *config, const char *body, size_t size, struct job **ret_job,
                            struct request_error *ret_error) {
-    return parse(config, body, size, true, ret_job, ret_error);
+    struct job_request request = {0};
+    return parse(config, body, size, &request, true, ret_job, ret_error);
 }

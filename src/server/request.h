@@ -13,11 +13,12 @@ struct request_error {
     char text[192];
 };
 
-/* Makes a job, which is the caller's. 0, or a negative errno with the error filled in. */
-int request_parse(const struct config *config, const char *body, size_t size, struct job **ret_job,
+/* Makes a job, which is the caller's; it streams its answer as the body says, or as `streams` where that says nothing.
+ * 0, or a negative errno with the error filled in. */
+int request_parse(const struct config *config, const char *body, size_t size, bool streams, struct job **ret_job,
                   struct request_error *ret_error);
 
-/* The same with details, whatever it says of them. */
+/* The same with details and without a stream, whatever it says of them. */
 int request_parse_detailed(const struct config *config, const char *body, size_t size, struct job **ret_job,
                            struct request_error *ret_error);
 

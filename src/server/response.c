@@ -54,6 +54,8 @@ int response_isolation(struct response *ret_response, const struct isolation *wo
 }
 
 unsigned response_status(const struct job *job) {
+    if (job->expired)
+        return 503;
     switch (job->outcome) {
     case OUTCOME_OK: return 200;
     case OUTCOME_NO_MAIN:
@@ -71,7 +73,10 @@ struct json_span response_error_of(const struct job *job) {
     static const char failed[] = "Execution failed";
     static const char too_large[] = "Result is too large or nested too deeply.";
     struct json_span details;
+    static const char expired[] = RESPONSE_EXPIRED;
     struct json_span text = {failed, sizeof failed - 1};
+    if (job->expired)
+        return (struct json_span){expired, sizeof expired - 1};
     if (response_status(job) == 500)
         return text;
     if (job->outcome == OUTCOME_NO_MAIN)
@@ -132,6 +137,13 @@ static int add_exception(struct buf *body, const struct job *job) {
     return buf_add(body, details.data, details.size);
 }
 
+static int add_figures(struct buf *body, const struct job *job) {
+    int r = add_usage(body, job);
+    if (r < 0 || (r = add_limits(body, job)) < 0)
+        return r;
+    return add_exception(body, job);
+}
+
 static int add_details(struct buf *body, const struct job *job) {
     int r;
     /* A failed run has no stdout in its plain body. */
@@ -140,14 +152,13 @@ static int add_details(struct buf *body, const struct job *job) {
     if ((r = add_text(body, ", \"stderr\": ", &job->err)) < 0 ||
         (r = buf_add_format(body, ", \"stdout_truncated\": %s, \"stderr_truncated\": %s, \"outcome\": \"%s\"",
                             capture_truncated(&job->out) ? "true" : "false",
-                            capture_truncated(&job->err) ? "true" : "false", outcome_name(job->outcome))) < 0 ||
-        (r = add_usage(body, job)) < 0 || (r = add_limits(body, job)) < 0)
+                            capture_truncated(&job->err) ? "true" : "false", outcome_name(job->outcome))) < 0)
         return r;
-    return add_exception(body, job);
+    return add_figures(body, job);
 }
 
 struct judge_parts response_outputs(const struct job *job) {
-    bool ended = (job->worker_limits.flags & JOB_OUTPUTS) != 0 && response_status(job) != 500;
+    bool ended = (job->worker_limits.flags & JOB_OUTPUTS) != 0 && response_status(job) < 500;
     /* Or else it was too long to be read. */
     return ended && job->answer_state == 1 ? judge_parts(job) : (struct judge_parts){0};
 }
@@ -157,7 +168,7 @@ static int add_outputs(struct buf *body, const struct job *job, response_write *
     struct judge_parts parts = response_outputs(job);
     bool listed = parts.outputs.size > 0 && parts.outputs.data[0] == '[';
     int r;
-    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || response_status(job) == 500)
+    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || response_status(job) >= 500)
         return 0;
     if ((r = buf_add_text(body, ", \"outputs\": ")) < 0)
         return r;
@@ -169,21 +180,24 @@ static int add_outputs(struct buf *body, const struct job *job, response_write *
     return parts.cut ? buf_add_text(body, ", \"outputs_truncated\": true") : 0;
 }
 
-int response_add_job(struct buf *body, const struct job *job, response_write *write) {
+static int add_result(struct buf *body, const struct job *job) {
     int r;
     if (job->outcome == OUTCOME_OK) {
         /* Byte for byte: it was checked, and it is not ours to write differently. */
         struct json_span result = judge_parts(job).text;
-        if ((r = buf_add_text(body, "{\"result\": ")) < 0 ||
-            (r = buf_add(body, result.data, result.size)) < 0 ||
-            (r = add_text(body, ", \"stdout\": ", &job->out)) < 0)
-            return r;
-    } else {
-        struct json_span error = response_error_of(job);
-        if ((r = buf_add_text(body, "{\"error\": ")) < 0 ||
-            (r = utf8_add_json_string(body, error.data, error.size)) < 0)
-            return r;
+        r = buf_add_text(body, "\"result\": ");
+        return r < 0 ? r : buf_add(body, result.data, result.size);
     }
+    struct json_span error = response_error_of(job);
+    r = buf_add_text(body, "\"error\": ");
+    return r < 0 ? r : utf8_add_json_string(body, error.data, error.size);
+}
+
+int response_add_job(struct buf *body, const struct job *job, response_write *write) {
+    int r;
+    if ((r = buf_add_text(body, "{")) < 0 || (r = add_result(body, job)) < 0 ||
+        (job->outcome == OUTCOME_OK && (r = add_text(body, ", \"stdout\": ", &job->out)) < 0))
+        return r;
     if ((r = add_outputs(body, job, write)) < 0 || (job->wants_details && (r = add_details(body, job)) < 0))
         return r;
     return buf_add_text(body, "}");
@@ -203,4 +217,37 @@ int response_from_job(struct response *ret_response, const struct job *job) {
     /* One allocation for the usual answer. */
     int r = buf_reserve(&body, job->answer.payload.len + job->out.kept.len + job->out.kept.len / 8 + 256);
     return response_take(ret_response, &body, r < 0 ? r : response_add_job(&body, job, NULL));
+}
+
+/* --- The last event of a stream --- */
+
+static int add_flag(struct buf *body, const struct job *job, const char *key, const struct capture *capture) {
+    bool cut = capture_truncated(capture);
+    if (!cut && !job->wants_details)
+        return 0;
+    return buf_add_format(body, ", \"%s\": %s", key, cut ? "true" : "false");
+}
+
+static int add_event(struct buf *body, const struct job *job) {
+    const char *outcome = outcome_name(job->outcome);
+    int r = job->expired ? buf_add_text(body, "{\"status\": 503, \"outcome\": null, ")
+                         : buf_add_format(body, "{\"status\": %u, \"outcome\": \"%s\", ", response_status(job), outcome);
+    if (r < 0 || (r = add_result(body, job)) < 0 || (r = add_outputs(body, job, NULL)) < 0)
+        return r;
+    /* Nothing ran. */
+    if (job->expired)
+        return buf_add_text(body, "}");
+    if ((r = add_flag(body, job, "stdout_truncated", &job->out)) < 0 ||
+        (r = add_flag(body, job, "stderr_truncated", &job->err)) < 0 ||
+        (job->wants_details && (r = add_figures(body, job)) < 0))
+        return r;
+    return buf_add_text(body, "}");
+}
+
+int response_event(struct response *ret_response, const struct job *job) {
+    struct buf body;
+    *ret_response = (struct response){.status = response_status(job)};
+    buf_init(&body, RESPONSE_MAX);
+    int r = buf_reserve(&body, job->answer.payload.len + 256);
+    return response_take(ret_response, &body, r < 0 ? r : add_event(&body, job));
 }

@@ -59,5 +59,10 @@ struct json_span response_printed(const struct capture *capture);
 
 /* Where there are outputs. */
 struct judge_parts response_outputs(const struct job *job);
+/* The same as the object of a stream's last event: with the status that the answer would have had, without what was
+ * printed. Also of a job that has waited too long. 0 or -ENOMEM. */
+int response_event(struct response *ret_response, const struct job *job);
+
+#define RESPONSE_EXPIRED "Too busy, no worker was free in time."
 
 #endif

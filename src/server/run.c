@@ -306,6 +306,7 @@ void runs_cancel(struct job *job) {
 
 void runs_hold_output(struct job *job, bool hold) {
     static const enum job_watch printed[] = {WATCH_STDOUT, WATCH_STDERR};
+    job->out.held = job->err.held = hold;
     for (size_t i = 0; i < sizeof printed / sizeof printed[0]; i++) {
         if (!job->watched[printed[i]])
             continue;

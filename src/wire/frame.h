@@ -34,6 +34,7 @@ enum job_flags {
     JOB_STDIN = 4,   /* descriptor 0 is the script's */
     JOB_CONVERT = 8, /* make JSON of what is none: python/convert.py */
     JOB_OUTPUTS = 16, /* the answer has files */
+    JOB_STREAM = 32,  /* what is printed is wanted in its true order over both pipes */
 };
 
 /* The job's limits that the worker sets upon itself before it looks at the parts, and how long those are. They follow

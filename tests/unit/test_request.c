@@ -11,7 +11,7 @@ static struct config config;
 
 static int parse(const char *body, size_t size, struct job **job, struct request_error *error) {
     *job = NULL;
-    return request_parse(&config, body, size, job, error);
+    return request_parse(&config, body, size, false, job, error);
 }
 
 /* The script as the worker will get it. */

@@ -16,7 +16,7 @@ static struct job *job_of(const char *members) {
     struct job *job = NULL;
     static char body[3 << 20];
     int size = snprintf(body, sizeof body, "{\"script\": \"x\", %s}", members);
-    if (request_parse(&config, body, (size_t)size, &job, &error) < 0)
+    if (request_parse(&config, body, (size_t)size, false, &job, &error) < 0)
         fail_msg("%s: %s", members, error.text);
     return job;
 }
@@ -32,7 +32,7 @@ static void assert_refused(const char *members, const char *text) {
     struct job *job = NULL;
     static char body[3 << 20];
     int size = snprintf(body, sizeof body, "{\"script\": \"x\", %s}", members);
-    assert_int_equal(request_parse(&config, body, (size_t)size, &job, &error), -EINVAL);
+    assert_int_equal(request_parse(&config, body, (size_t)size, false, &job, &error), -EINVAL);
     assert_null(job);
     assert_int_equal(error.status, 400);
     assert_memory_equal(error.text, "Invalid input: ", 15);
@@ -267,7 +267,7 @@ static void test_deep_and_huge_input(void **state) {
     int head = snprintf(body, 64, "{\"script\":\"x\",\"y\":[[1]],\"input\":\"");
     memset(body + head, 'i', SIZE);
     memcpy(body + head + SIZE, "\"}", 2);
-    assert_int_equal(request_parse(&config, body, (size_t)head + SIZE + 2, &job, &error), 0);
+    assert_int_equal(request_parse(&config, body, (size_t)head + SIZE + 2, false, &job, &error), 0);
     assert_int_equal(order_of(job).input_bytes, SIZE + 2);
     assert_int_equal(job_held(job), sizeof(struct frame_header) + sizeof(struct job_order) + 1 + SIZE + 2);
     job_unref(job);
@@ -276,7 +276,7 @@ static void test_deep_and_huge_input(void **state) {
         memset(body + head, '[', (size_t)depth);
         memset(body + head + depth, ']', (size_t)depth);
         body[head + 2 * depth] = '}';
-        assert_int_equal(request_parse(&config, body, (size_t)(head + 2 * depth + 1), &job, &error), depth == 63 ? 0 : -EINVAL);
+        assert_int_equal(request_parse(&config, body, (size_t)(head + 2 * depth + 1), false, &job, &error), depth == 63 ? 0 : -EINVAL);
         if (depth == 63)
             job_unref(job);
     }
