@@ -47,6 +47,7 @@ struct job_request {
     uint64_t seed;
     bool wants_details;
     bool converts;
+    bool wants_figures;
 };
 
 struct job {

@@ -148,7 +148,7 @@ static int add_details(struct buf *body, const struct job *job) {
 static int add_outputs(struct buf *body, const struct job *job) {
     struct judge_parts parts = {0};
     int r;
-    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || status_of(job) == 500)
+    if ((job->worker_limits.flags & JOB_ANY_OUTPUTS) == 0 || status_of(job) == 500)
         return 0;
     if (job->answer_state == 1) /* or else it was too long to be read */
         parts = judge_parts(job);
