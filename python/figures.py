@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 from files import CONTENTS_MAX
 
@@ -36,15 +37,19 @@ held = {}
 
 
 def own_folder():
-    """Not by tempfile, which would remember the place for the workers."""
+    """Made once; not by tempfile, which would remember the place for the workers."""
     for place in PLACES:
+        if "folder" in held:
+            break
         path = f"{place}/python-executor-import-{os.urandom(8).hex()}"
         try:
             os.mkdir(path, 0o700)
-            return path
+            held["folder"] = path
         except OSError:
             pass
-    return None
+    if "folder" not in held:
+        raise ModuleNotFoundError("there is no place for what its import writes", name="matplotlib")
+    return held["folder"]
 
 
 def no_program(*_, **__):
@@ -58,25 +63,72 @@ class NoTimer:
         self.start = self.cancel = lambda: None
 
 
-class Importing:
-    """Around the imports. folder is None where none can be made."""
-
-    def __enter__(self):
-        self.folder = own_folder()
-        self.before = os.environ["HOME"], subprocess.check_output, threading.Timer
-        os.environ["MPLBACKEND"] = "agg"
-        if self.folder is not None:
-            os.environ["HOME"] = os.environ["MPLCONFIGDIR"] = self.folder
+@contextmanager
+def apart():
+    """Around matplotlib's own files in the zygote."""
+    home, program, timer = os.environ["HOME"], subprocess.check_output, threading.Timer
+    try:
+        os.environ["HOME"] = os.environ["MPLCONFIGDIR"] = own_folder()
         os.chdir("/")  # a file matplotlibrc would be looked for where we were started
         subprocess.check_output, threading.Timer = no_program, NoTimer  # fc-list, "building the font cache"
-        return self
+        with headless():
+            yield
+    finally:
+        os.environ["HOME"], subprocess.check_output, threading.Timer = home, program, timer
+        os.environ.pop("MPLCONFIGDIR", None)
 
-    def __exit__(self, *_):
-        os.environ["HOME"], subprocess.check_output, threading.Timer = self.before
-        for name in ("MPLBACKEND", "MPLCONFIGDIR"):
-            os.environ.pop(name, None)
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+
+@contextmanager
+def headless():
+    """matplotlib would try all window systems in turn."""
+    os.environ["MPLBACKEND"] = "agg"
+    try:
+        yield
+    finally:
+        os.environ.pop("MPLBACKEND", None)
+
+
+class Loader:
+    """Of a module whose import is to find things prepared; the module gets its true loader."""
+
+    def __init__(self, spec, around):
+        self.loader, self.around = spec.loader, around
+
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__spec__.loader = module.__loader__ = self.loader
+        with self.around():
+            self.loader.exec_module(module)
+
+
+class Finder:
+    """First of sys.meta_path; the names are of modules, the values context managers."""
+
+    def __init__(self, around):
+        self.around = around
+
+    def find_spec(self, name, path=None, target=None):
+        around = self.around.get(name)
+        spec = find_module(name, path, target) if around is not None else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = Loader(spec, around)
+        return spec
+
+
+@contextmanager
+def importing():
+    """Around the imports of the zygote."""
+    finder = Finder({"matplotlib": apart, "matplotlib.font_manager": apart})
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+        settle()
+    finally:
+        sys.meta_path.remove(finder)
+        if "folder" in held:
+            shutil.rmtree(held.pop("folder"), ignore_errors=True)
 
 
 def is_in_sight(path, data):
@@ -84,7 +136,7 @@ def is_in_sight(path, data):
 
 
 def settle():
-    """Behind the imports: matplotlib forgets the folder, and the fonts that workers do not have."""
+    """matplotlib forgets its folder, and the fonts that workers do not have."""
     matplotlib, manager = modules.get("matplotlib"), modules.get("matplotlib.font_manager")
     if matplotlib is None:
         return
@@ -110,14 +162,12 @@ def forget_fonts():
 
 def make_list():
     """In the child: the name of the file in which matplotlib keeps its list, a newline, and what is in it."""
-    with Importing() as importing:
-        if importing.folder is None:
-            return b""
-        import matplotlib.font_manager
+    with importing():
+        import matplotlib.font_manager as manager
 
-        (path,) = glob.glob(os.path.join(importing.folder, "fontlist-*.json"))
         settle()
-        matplotlib.font_manager.json_dump(matplotlib.font_manager.fontManager, path)
+        (path,) = glob.glob(os.path.join(held["folder"], "fontlist-*.json"))
+        manager.json_dump(manager.fontManager, path)
         with open(path, "rb") as file:
             return os.path.basename(path).encode() + b"\n" + file.read()
 
@@ -160,74 +210,30 @@ class FontList:
         return (name.decode(), text) if newline else None
 
 
-class Loader:
-    """Of a module whose import is to find things prepared; the module gets its true loader."""
-
-    def __init__(self, spec, around):
-        self.loader, self.around = spec.loader, around
-
-    def create_module(self, spec):
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module):
-        module.__spec__.loader = module.__loader__ = self.loader
-        with self.around(module):
-            self.loader.exec_module(module)
-
-
-class Headless:
-    """Around matplotlib itself, which would try all window systems in turn."""
-
-    def __init__(self, _):
-        pass
-
-    def __enter__(self):
-        os.environ["MPLBACKEND"] = "agg"
-
-    def __exit__(self, *_):
-        os.environ.pop("MPLBACKEND", None)
-
-
-class KeptList:
+@contextmanager
+def kept_list():
     """Around matplotlib.font_manager, in a worker: it finds its list, of which nothing stays in /tmp."""
-
-    def __init__(self, _):
-        name, self.text = held["fonts"]
-        self.path = os.path.join(modules["matplotlib"].get_cachedir(), name)
-
-    def __enter__(self):
+    name, text = held["fonts"]
+    path = os.path.join(modules["matplotlib"].get_cachedir(), name)
+    try:
+        with open(path, "xb") as file:
+            file.write(text)
+    except OSError:
+        pass  # then it makes one
+    try:
+        yield
+    finally:
         try:
-            with open(self.path, "xb") as file:
-                file.write(self.text)
-        except OSError:
-            pass  # then it makes one
-
-    def __exit__(self, *_):
-        try:
-            os.unlink(self.path)
+            os.unlink(path)
         except OSError:
             pass
-
-
-class Finder:
-    """Behind which a script's imports of matplotlib go on as ever."""
-
-    AROUND = {"matplotlib": Headless, "matplotlib.font_manager": KeptList}
-
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        around = cls.AROUND.get(name)
-        spec = find_module(name, path, target) if around is not None else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = Loader(spec, around)
-        return spec
 
 
 def keep(fonts):
     """For workers, where that is yet to be imported."""
     if fonts is not None and "matplotlib.font_manager" not in modules:
         held["fonts"] = fonts
-        sys.meta_path.insert(0, Finder)
+        sys.meta_path.insert(0, Finder({"matplotlib": headless, "matplotlib.font_manager": kept_list}))
 
 
 def learn():

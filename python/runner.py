@@ -378,18 +378,15 @@ def main():
 
 
 def preload(names):
-    """A name that ends in ? is left out where there is no such package, or no place for what its import may write."""
+    """A name that ends in ? is left out where there is no such package."""
     fonts = figures.FontList()
-    with figures.Importing() as importing:
+    with figures.importing():
         for name in names:
-            if name.endswith("?") and importing.folder is None:
-                continue
             try:
                 __import__(name.removesuffix("?"))
             except ModuleNotFoundError as error:
                 if not name.endswith("?") or not f"{name[:-1]}.".startswith(f"{error.name}."):
                     raise
-    figures.settle()
     figures.keep(fonts.take())
 
 
