@@ -229,8 +229,13 @@ def kept_list():
             pass
 
 
-def keep(fonts):
-    """For workers, where that is yet to be imported."""
+def begin_list():
+    held["making"] = FontList()
+
+
+def keep_list():
+    """Waits for it. For workers, where matplotlib is yet to be imported."""
+    fonts = held.pop("making").take()
     if fonts is not None and "matplotlib.font_manager" not in modules:
         held["fonts"] = fonts
         sys.meta_path.insert(0, Finder({"matplotlib": headless, "matplotlib.font_manager": kept_list}))

@@ -379,7 +379,7 @@ def main():
 
 def preload(names):
     """A name that ends in ? is left out where there is no such package."""
-    fonts = figures.FontList()
+    figures.begin_list()
     with figures.importing():
         for name in names:
             try:
@@ -387,7 +387,6 @@ def preload(names):
             except ModuleNotFoundError as error:
                 if not name.endswith("?") or not f"{name[:-1]}.".startswith(f"{error.name}."):
                     raise
-    figures.keep(fonts.take())
 
 
 def rehearse(once=False):
@@ -416,6 +415,7 @@ def rehearse(once=False):
 def prepare():
     """In the zygote, behind the imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
     rehearse(once=True)
+    figures.keep_list()
     convert.learn()
     figures.learn()
     figures.forget_fonts()
