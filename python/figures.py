@@ -215,18 +215,18 @@ def kept_list():
     """Around matplotlib.font_manager, in a worker: it finds its list, of which nothing stays in /tmp."""
     name, text = held["fonts"]
     path = os.path.join(modules["matplotlib"].get_cachedir(), name)
+    made = False
     try:
         with open(path, "xb") as file:
+            made = True
             file.write(text)
     except OSError:
         pass  # then it makes one
     try:
         yield
     finally:
-        try:
+        if made:
             os.unlink(path)
-        except OSError:
-            pass
 
 
 def begin_list():
