@@ -221,26 +221,44 @@ def media_type_of(name):
     return MEDIA_TYPES.get(name.rpartition("/")[2].rpartition(".")[2].lower(), "application/octet-stream")
 
 
-def collect(patterns, room):
-    """FRAME_ALL or FRAME_SOME, and a JSON array of the files that match, of at most `room` bytes in all."""
+class Outputs:
+    """What an answer has of files and figures: at most `room` bytes of contents in all."""
+
+    def __init__(self, room):
+        self.room = room
+        self.listing = self.contents = 0
+        self.pieces = []
+        self.cut = False
+
+    def add(self, name, size, data, more=""):
+        """data: None for what cannot be had; what does not fit is left out as well. False when nothing more is listed."""
+        if data is not None and (size > self.room or self.contents == CONTENTS_MAX):
+            data = None
+        head = f'{{"name": {escape(name)}{more}, "size": {size}, "media_type": {escape(media_type_of(name))}, '.encode("ascii")
+        self.listing += len(head) + 24
+        self.cut = self.cut or data is None or self.listing > LISTING_MAX
+        if self.listing > LISTING_MAX:
+            return False
+        if data is None:
+            self.pieces.append(head + b'"truncated": true}')
+            return True
+        self.room -= size
+        self.contents += 1
+        self.pieces.append(b'%s"base64": "%s"}' % (head, to_base64(data, newline=False)))
+        return True
+
+    def json(self):
+        """FRAME_ALL or FRAME_SOME, and an array."""
+        return (SOME if self.cut else ALL) + b"[" + b", ".join(self.pieces) + b"]"
+
+
+def collect(patterns, outputs):
+    """Adds the files that match."""
     walk = Walk(patterns)
     walk.walk(open_file(PLACE, FOLDER), ())
     walk.found.sort()
-    pieces, listing, contents, cut = [], 0, 0, walk.cut
+    outputs.cut = outputs.cut or walk.cut
     for name, size in walk.found:
-        data = read_file(name, room) if contents < CONTENTS_MAX else None
-        if data is not None:
-            size = len(data)
-        head = f'{{"name": {escape(name)}, "size": {size}, "media_type": {escape(media_type_of(name))}, '.encode("ascii")
-        listing += len(head) + 24
-        if listing > LISTING_MAX:
-            cut = True
+        data = read_file(name, outputs.room) if outputs.contents < CONTENTS_MAX else None
+        if not outputs.add(name, size if data is None else len(data), data):
             break
-        if data is None:
-            cut = True
-            pieces.append(head + b'"truncated": true}')
-            continue
-        room -= size
-        contents += 1
-        pieces.append(b'%s"base64": "%s"}' % (head, to_base64(data, newline=False)))
-    return (SOME if cut else ALL) + b"[" + b", ".join(pieces) + b"]"

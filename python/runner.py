@@ -19,6 +19,7 @@ import sys
 import types
 
 import convert
+import figures
 import files
 import order
 from report import FILENAME, describe, report, utf8
@@ -266,22 +267,29 @@ def set_seed(seed):
 
 
 def run(source, result_limit, wants_details, converts=False, texts=None, seed=None, has_stdin=False, outputs_limit=0,
-        streams=False):
+        wants_figures=False, streams=False):
     """Executes the script, and returns (kind, text, details, outputs)."""
     texts = texts or [None] * 5
     if streams:
         order.keep(Ordered)
-    wants_outputs = texts[4] is not None
+    wants_files = texts[4] is not None
     patterns = []
     answer = run_script(source, result_limit, wants_details, converts, texts, seed, has_stdin, patterns)
-    return *answer, outputs_of(patterns, outputs_limit) if wants_outputs else b""
+    if not wants_files and not wants_figures:
+        return *answer, b""
+    return *answer, outputs_of(patterns, wants_files, wants_figures, outputs_limit)
 
 
-def outputs_of(patterns, limit):
+def outputs_of(patterns, wants_files, wants_figures, limit):
     """Whenever the script came to an end of its own."""
     try:
         set_recursion_limit(1200)
-        return files.collect(patterns[0], limit)
+        outputs = files.Outputs(limit)
+        if wants_files:
+            files.collect(patterns[0], outputs)
+        if wants_figures:
+            figures.collect(outputs)
+        return outputs.json()
     except BaseException:
         return files.NOTHING  # broken by the script, no memory left, no descriptor left
 
@@ -366,9 +374,31 @@ def main():
 REHEARSAL_ERROR = "def main(): return 1 / 0"
 
 
+# The same for what draws; scripts that do not draw shall not wait for it.
+REHEARSAL_FIGURE = """
+import io
+import matplotlib.pyplot as plt
+def main():
+    figure, axes = plt.subplots()
+    axes.plot([1, 2, 3], [1.5, 2.5, 2], label="a")
+    axes.bar([1, 2], [1, 2])
+    axes.set_title("$x^2$")
+    axes.legend()
+    figure.savefig(io.BytesIO(), format="png")
+    plt.close(figure)
+"""
+
+
 def preload(names):
-    for name in names:
-        __import__(name)
+    """A name that ends in ? is left out where there is no such package."""
+    figures.begin_list()
+    with figures.importing():
+        for name in names:
+            try:
+                __import__(name.removesuffix("?"))
+            except ModuleNotFoundError as error:
+                if not name.endswith("?") or not f"{name[:-1]}.".startswith(f"{error.name}."):
+                    raise
 
 
 def rehearse(once=False):
@@ -383,6 +413,8 @@ def rehearse(once=False):
         scripts.append(REHEARSAL_ERROR)
     if once and "pandas" in modules:
         scripts.append(REHEARSAL_ONCE)
+    if once and "matplotlib.pyplot" in modules:
+        scripts.append(REHEARSAL_FIGURE)
     limit = sys.getrecursionlimit()
     for script in scripts:
         run(script, 65536, True, once)
@@ -395,7 +427,10 @@ def rehearse(once=False):
 def prepare():
     """In the zygote, behind the imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
     rehearse(once=True)
+    figures.keep_list()
     convert.learn()
+    figures.learn()
+    figures.forget_fonts()
     forget_machine()
     gc.collect()
     gc.freeze()

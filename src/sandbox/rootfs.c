@@ -32,7 +32,7 @@ static const struct {
 };
 
 /* Files of the host that are copied, since a bind mount each would be paid for by every worker. */
-static const char *const copied_files[] = {"etc/ld.so.cache"};
+static const char *const copied_files[] = {"etc/ld.so.cache", "etc/matplotlibrc"};
 
 static const struct {
     const char *name;

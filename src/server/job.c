@@ -58,7 +58,7 @@ static void set_limits(struct job *job, const struct config *config, const struc
         .result_bytes = config->result_kb << 10,
         .flags = (request->wants_details ? JOB_DETAILS : 0u) | (request->converts ? JOB_CONVERT : 0u) |
                  (request->seeded ? JOB_SEED : 0u) | (request->outputs.size > 0 ? JOB_OUTPUTS : 0u) |
-                 (request->streams ? JOB_STREAM : 0u),
+                 (request->wants_figures ? JOB_FIGURES : 0u) | (request->streams ? JOB_STREAM : 0u),
         .seed = request->seed,
         .script_bytes = request->script.size,
         .input_bytes = request->input.size,
@@ -80,7 +80,7 @@ struct job *job_new(const struct config *config, const struct job_request *reque
     take_stdin(job, request->take_stdin);
     /* An error text may be a little longer than the smallest result limit. */
     frame_reader_init(&job->answer, (config->result_kb << 10) + (1u << 20) +
-                                        (request->outputs.size > 0 ? frame_outputs_max(config->outputs_kb << 10) : 0));
+                                        ((job->worker_limits.flags & JOB_ANY_OUTPUTS) != 0 ? frame_outputs_max(config->outputs_kb << 10) : 0));
     capture_init(&job->out, job_limit(config, request, LIMIT_OUTPUT_KB) << 10);
     capture_init(&job->err, config->stderr_kb << 10);
     for (size_t i = 0; i < WATCH_CLIENT; i++)

@@ -48,6 +48,7 @@ struct job_request {
     uint64_t seed;
     bool wants_details;
     bool converts;
+    bool wants_figures;
     bool streams;
 };
 

@@ -7,7 +7,7 @@
 struct judge_parts judge_parts(const struct job *job) {
     const struct buf *payload = &job->answer.payload;
     struct judge_parts parts = {.text = {payload->data, payload->len}};
-    bool wanted = (job->worker_limits.flags & JOB_OUTPUTS) != 0 && payload->len > 0;
+    bool wanted = (job->worker_limits.flags & JOB_ANY_OUTPUTS) != 0 && payload->len > 0;
     /* The last NUL: JSON has none. */
     const char *nul = wanted ? memrchr(payload->data, '\0', payload->len) : NULL;
     const char *end = payload->data + payload->len;
@@ -45,7 +45,7 @@ static enum outcome judge_answer(const struct job *job, size_t result_depth) {
     /* Our own code exits with 0 behind a whole frame; anything else is the script's doing. */
     if (job->answer_state != 1 || job->verdict.code != 0)
         return OUTCOME_EXITED;
-    if ((job->worker_limits.flags & JOB_OUTPUTS) != 0 && !outputs_stand(job))
+    if ((job->worker_limits.flags & JOB_ANY_OUTPUTS) != 0 && !outputs_stand(job))
         return OUTCOME_EXITED;
     switch (job->answer.header.kind) {
     case FRAME_RESULT: return judge_result(job, result_depth);

@@ -19,6 +19,7 @@ enum field {
     FIELD_SCRIPT,
     FIELD_DETAILS,
     FIELD_CONVERT,
+    FIELD_FIGURES,
     FIELD_STREAM,
     FIELD_INPUT,
     FIELD_ARGS,
@@ -39,6 +40,7 @@ static const struct {
     [FIELD_SCRIPT] = {"script", '\0', NULL},
     [FIELD_DETAILS] = {"details", '\0', NULL},
     [FIELD_CONVERT] = {"convert", '\0', NULL},
+    [FIELD_FIGURES] = {"figures", '\0', NULL},
     [FIELD_STREAM] = {"stream", '\0', NULL},
     [FIELD_INPUT] = {"input", '\0', NULL},
     [FIELD_ARGS] = {"args", '[', "an array"},
@@ -267,6 +269,7 @@ static int parse(const struct config *config, const char *body, size_t size, str
     if ((r = read_fields(config, body, size, &fields, ret_error)) < 0 ||
         (r = read_flag(fields.values[FIELD_DETAILS], "details", &request->wants_details, ret_error)) < 0 ||
         (r = read_flag(fields.values[FIELD_CONVERT], "convert", &request->converts, ret_error)) < 0 ||
+        (r = read_flag(fields.values[FIELD_FIGURES], "figures", &request->wants_figures, ret_error)) < 0 ||
         (r = read_flag(fields.values[FIELD_STREAM], "stream", &request->streams, ret_error)) < 0)
         return r;
     if (detailed) {

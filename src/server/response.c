@@ -137,7 +137,7 @@ static int add_exception(struct buf *body, const struct job *job) {
     return buf_add(body, details.data, details.size);
 }
 
-static int add_figures(struct buf *body, const struct job *job) {
+static int add_measures(struct buf *body, const struct job *job) {
     int r = add_usage(body, job);
     if (r < 0 || (r = add_limits(body, job)) < 0)
         return r;
@@ -154,11 +154,11 @@ static int add_details(struct buf *body, const struct job *job) {
                             capture_truncated(&job->out) ? "true" : "false",
                             capture_truncated(&job->err) ? "true" : "false", outcome_name(job->outcome))) < 0)
         return r;
-    return add_figures(body, job);
+    return add_measures(body, job);
 }
 
 struct judge_parts response_outputs(const struct job *job) {
-    bool ended = (job->worker_limits.flags & JOB_OUTPUTS) != 0 && response_status(job) < 500;
+    bool ended = (job->worker_limits.flags & JOB_ANY_OUTPUTS) != 0 && response_status(job) < 500;
     /* Or else it was too long to be read. */
     return ended && job->answer_state == 1 ? judge_parts(job) : (struct judge_parts){0};
 }
@@ -168,7 +168,7 @@ static int add_outputs(struct buf *body, const struct job *job, response_write *
     struct judge_parts parts = response_outputs(job);
     bool listed = parts.outputs.size > 0 && parts.outputs.data[0] == '[';
     int r;
-    if ((job->worker_limits.flags & JOB_OUTPUTS) == 0 || response_status(job) >= 500)
+    if ((job->worker_limits.flags & JOB_ANY_OUTPUTS) == 0 || response_status(job) >= 500)
         return 0;
     if ((r = buf_add_text(body, ", \"outputs\": ")) < 0)
         return r;
@@ -239,7 +239,7 @@ static int add_event(struct buf *body, const struct job *job) {
         return buf_add_text(body, "}");
     if ((r = add_flag(body, job, "stdout_truncated", &job->out)) < 0 ||
         (r = add_flag(body, job, "stderr_truncated", &job->err)) < 0 ||
-        (job->wants_details && (r = add_figures(body, job)) < 0))
+        (job->wants_details && (r = add_measures(body, job)) < 0))
         return r;
     return buf_add_text(body, "}");
 }

@@ -34,8 +34,12 @@ enum job_flags {
     JOB_STDIN = 4,   /* descriptor 0 is the script's */
     JOB_CONVERT = 8, /* make JSON of what is none: python/convert.py */
     JOB_OUTPUTS = 16, /* the answer has files */
-    JOB_STREAM = 32,  /* what is printed is wanted in its true order over both pipes */
+    JOB_FIGURES = 32, /* the answer has figures */
+    JOB_STREAM = 64,  /* what is printed is wanted in its true order over both pipes */
 };
+
+/* With either of these the answer has outputs, see below. */
+enum { JOB_ANY_OUTPUTS = JOB_OUTPUTS | JOB_FIGURES };
 
 /* The job's limits that the worker sets upon itself before it looks at the parts, and how long those are. They follow
  * one another: the script in UTF-8, then JSON as the client sent it, of no length where it was not sent. */
@@ -52,10 +56,10 @@ struct job_order {
     uint64_t kwargs_bytes;
     uint64_t files_bytes;      /* what is placed in the working directory */
     uint64_t patterns_bytes;   /* of the files that the answer is to have, with JOB_OUTPUTS */
-    uint64_t output_bytes;     /* of those files, at most */
+    uint64_t output_bytes;     /* of those files and figures, at most */
 };
 
-/* With JOB_OUTPUTS the payload of every answer but FRAME_EXITED ends with NUL and the outputs: a character, FRAME_SOME
+/* With JOB_ANY_OUTPUTS the payload of every answer but FRAME_EXITED ends with NUL and the outputs: a character, FRAME_SOME
  * where not all there is to have is in it, and JSON, an array or null where nothing could be collected. */
 enum { FRAME_ALL = '=', FRAME_SOME = '+', FRAME_LISTING_MAX = 1 << 20, FRAME_OUTPUTS_DEPTH = 2 };
 

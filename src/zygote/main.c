@@ -31,6 +31,8 @@ enum { MEMORY_SPARE_MB = 64 };
 static const char *const system_folders[] = {
     "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/share/zoneinfo", "/usr/lib/locale/C.utf8",
     "/etc/alternatives",
+    /* matplotlib's, and what its list of fonts names: python/figures.py */
+    "/usr/share/matplotlib", "/usr/share/fonts",
 };
 
 #ifdef __SANITIZE_ADDRESS__

@@ -238,9 +238,9 @@ int python_load(const struct job_order *order, const char *parts, size_t size) {
 int python_run(const struct job_order *order, struct python_answer *ret_answer) {
     PyObject *seed = (order->flags & JOB_SEED) != 0 ? PyLong_FromUnsignedLongLong(order->seed) : Py_NewRef(Py_None);
     PyObject *result = PyObject_CallFunction(
-        runner_function("run"), "OnOOOOOnO", source, (Py_ssize_t)order->result_bytes,
+        runner_function("run"), "OnOOOOOnOO", source, (Py_ssize_t)order->result_bytes,
         (order->flags & JOB_DETAILS) != 0 ? Py_True : Py_False, (order->flags & JOB_CONVERT) != 0 ? Py_True : Py_False, texts, seed != NULL ? seed : Py_None,
         (order->flags & JOB_STDIN) != 0 ? Py_True : Py_False, (Py_ssize_t)order->output_bytes,
-        (order->flags & JOB_STREAM) != 0 ? Py_True : Py_False);
+        (order->flags & JOB_FIGURES) != 0 ? Py_True : Py_False, (order->flags & JOB_STREAM) != 0 ? Py_True : Py_False);
     return result == NULL ? -EIO : read_answer(result, ret_answer);
 }

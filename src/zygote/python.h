@@ -35,7 +35,7 @@ struct python_answer {
     size_t text_size;
     const char *details;
     size_t details_size;
-    const char *outputs; /* with JOB_OUTPUTS; of size 0 otherwise */
+    const char *outputs; /* with JOB_ANY_OUTPUTS; of size 0 otherwise */
     size_t outputs_size;
     void *owner;
 };

@@ -119,7 +119,7 @@ static int run(const struct job_order *order, struct frame_reader *reader, struc
     static const char words[] = "MemoryError", nothing[] = {FRAME_SOME, 'n', 'u', 'l', 'l'};
     *ret_answer = (struct python_answer){.kind = FRAME_MEMORY, .text = words, .text_size = sizeof words - 1,
                                          .outputs = nothing,
-                                         .outputs_size = (order->flags & JOB_OUTPUTS) != 0 ? sizeof nothing : 0};
+                                         .outputs_size = (order->flags & JOB_ANY_OUTPUTS) != 0 ? sizeof nothing : 0};
     return 0;
 }
 

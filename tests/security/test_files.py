@@ -30,7 +30,7 @@ def test_the_services_own_files_are_not_there(service):
     assert not [path for path in found if "executor" in path or service.folder.name.split("/")[-1] in path], found
     assert {path.split("/")[-1] for path in found if path.startswith("/dev/")} <= {"null", "zero", "full", "random", "urandom"}
     assert {path.split("/")[-1] for path in found if path.startswith("/etc/")} <= {
-        "passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache", "alternatives", "python3", "python3.11", "python3.13", "localtime"
+        "passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache", "matplotlibrc", "alternatives", "python3", "python3.11", "python3.13", "localtime"
     }
 
 

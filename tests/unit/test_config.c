@@ -275,7 +275,7 @@ static void test_children_get_the_same(void **state) {
     (void)state;
     config_init(&config);
     assert_int_equal(set(&config, "wall-ms", "1234", &failure), 0);
-    assert_int_equal(set(&config, "preload", "json,re", &failure), 0);
+    assert_int_equal(set(&config, "preload", "json?,re", &failure), 0);
     assert_int_equal(config_to_args(&config, args, CONFIG_ARGS), 0);
     while (args[count] != NULL)
         count++;

@@ -108,6 +108,11 @@ static void test_files_and_outputs(void **state) {
     assert_int_equal(order.files_bytes, strlen("{\"\\u0061/b\": {\"base64\": \"\\/w==\"}}"));
     assert_int_equal(order.patterns_bytes, strlen("[ \"**\" ]"));
     assert_int_equal(order.flags, JOB_OUTPUTS);
+    struct job *drawn = job_of("\"figures\": true");
+    assert_int_equal(order_of(drawn).flags, JOB_FIGURES);
+    assert_int_equal(drawn->answer.payload.max, job->answer.payload.max);
+    job_unref(drawn);
+    assert_refused("\"figures\": null", "'figures' must be true or false.");
     assert_memory_equal(job->order.data + job->order.len - order.patterns_bytes, "[ \"**\" ]", order.patterns_bytes);
     job_unref(job);
 }
