@@ -69,7 +69,7 @@ static unsigned status_of(const struct job *job) {
     }
 }
 
-static struct json_span error_of(const struct job *job) {
+struct json_span response_error_text(const struct job *job) {
     static const char no_main[] = "Function 'main()' not found in script.";
     static const char failed[] = "Execution failed";
     static const char too_large[] = "Result is too large or nested too deeply.";
@@ -171,7 +171,7 @@ static int add_body(struct buf *body, const struct job *job) {
             (r = add_text(body, ", \"stdout\": ", &job->out)) < 0)
             return r;
     } else {
-        struct json_span error = error_of(job);
+        struct json_span error = response_error_text(job);
         if ((r = buf_add_text(body, "{\"error\": ")) < 0 ||
             (r = utf8_add_json_string(body, error.data, error.size)) < 0)
             return r;

@@ -27,6 +27,9 @@ int response_document(struct response *ret_response, const char *json);
 int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,
                        uint32_t floor);
 
+/* What a run that came to no result is told; not owned, and the words of a hostile script perhaps. */
+struct json_span response_error_text(const struct job *job);
+
 /* The answer to a run. 0 or -ENOMEM. */
 int response_from_job(struct response *ret_response, const struct job *job);
 
