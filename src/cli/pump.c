@@ -18,6 +18,24 @@ static bool waits_in_background(int fd) {
     return errno == EIO && isatty(fd) && tcgetpgrp(fd) != getpgrp();
 }
 
+/* Where somebody else has made a stream non-blocking, which is theirs to do. */
+static bool waited(int fd, short events) {
+    struct pollfd ready = {.fd = fd, .events = events};
+    return errno == EINTR || (errno == EAGAIN && poll(&ready, 1, -1) > 0);
+}
+
+/* 0, or a positive errno. */
+static int write_whole(int fd, const char *data, size_t size) {
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && !waited(fd, POLLOUT))
+            return errno;
+        data += n < 0 ? 0 : n;
+        size -= n < 0 ? 0 : (size_t)n;
+    }
+    return 0;
+}
+
 static int copy(const struct pump *pump) {
     static _Thread_local char piece[PIECE];
     for (;;) {
@@ -28,15 +46,11 @@ static int copy(const struct pump *pump) {
             poll(NULL, 0, BACKGROUND_MS);
             continue;
         }
-        /* Somebody else has made it non-blocking, which is theirs to do. */
-        struct pollfd ready = {.fd = pump->from, .events = POLLIN};
-        if (n < 0 && (errno == EINTR || (errno == EAGAIN && poll(&ready, 1, -1) > 0)))
+        if (n < 0 && waited(pump->from, POLLIN))
             continue;
-        if (n < 0)
-            return errno;
-        int r = fd_write_all(pump->to, piece, (size_t)n);
-        if (r < 0)
-            return -r;
+        int error = n < 0 ? errno : write_whole(pump->to, piece, (size_t)n);
+        if (error != 0)
+            return error;
     }
 }
 
@@ -47,7 +61,7 @@ static void close_ours(int fd) {
 
 static void *work(void *argument) {
     struct pump *pump = argument;
-    pump->error = pump->from >= 0 ? copy(pump) : -fd_write_all(pump->to, pump->text.data, pump->text.len);
+    pump->error = pump->from >= 0 ? copy(pump) : write_whole(pump->to, pump->text.data, pump->text.len);
     buf_done(&pump->text);
     close_ours(pump->from);
     close_ours(pump->to);

@@ -47,6 +47,7 @@ struct run {
     struct child zygote;
     int channel;    /* the server's end of the zygote's, until the zygote is ready */
     int stderr_fd;  /* the user's, while descriptor 2 is the children's log */
+    bool alone;     /* every child of this process is of this run */
     bool ended;     /* the server has said how the run ended: `end` */
     struct console_end end;
     int status;     /* what it comes to, once it is not -1 */
@@ -185,7 +186,10 @@ static void end_children(struct run *run) {
     for (size_t i = 0; i < 2; i++)
         if (children[i]->pid > 0)
             kill(children[i]->pid, SIGKILL);
-    while (waitpid(-1, NULL, 0) > 0)
+    for (size_t i = 0; i < 2; i++)
+        if (children[i]->pid > 0)
+            waitpid(children[i]->pid, NULL, 0);
+    while (run->alone && waitpid(-1, NULL, 0) > 0)
         continue;
     scratch_sweep();
     cgroup_sweep();
@@ -345,7 +349,9 @@ static int prepare(struct run *run, struct failure *ret_failure) {
     if ((r = credentials_keep_for_workers(ret_failure)) < 0)
         return r;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* so that the end of workers can be waited for */
+    /* The end of workers can be waited for where they become our children; but `sh -c "sleep 9 & exec …"` has left us
+     * one that is not ours to wait for. */
+    run->alone = waitpid(-1, NULL, WNOHANG) < 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
     if ((r = open_signals(run)) < 0 || (r = start_children(run)) < 0 || (r = open_console(run)) < 0)
         return failure_set(ret_failure, -r, "start", "%s", strerror(-r));
     return 0;
