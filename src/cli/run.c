@@ -272,7 +272,7 @@ static void take_signals(struct run *run) {
 
 /* What whoever started us has ignored stays ignored: nohup(1). */
 static int open_signals(struct run *run) {
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
