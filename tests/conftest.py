@@ -1,6 +1,7 @@
 """What all tests share: one running service, and a way to start others."""
 import os
 import sys
+import tempfile
 
 import pytest
 
@@ -44,3 +45,20 @@ def start(program):
             failed = failed or error
     if failed:
         raise failed
+
+
+@pytest.fixture
+def script():
+    """Writes a script where every user can read it, and gives its path."""
+    count = iter(range(100))
+    with tempfile.TemporaryDirectory(prefix="run-command-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+
+        def write(text):
+            path = os.path.join(folder, f"script{next(count)}.py")
+            with open(path, "wb") as file:
+                file.write(text if isinstance(text, bytes) else text.encode())
+            os.chmod(path, 0o644)
+            return path
+
+        yield write

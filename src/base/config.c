@@ -257,6 +257,20 @@ struct limit_range config_limit(const struct config *config, enum request_limit 
                                 .most = most != 0 ? most : usual};
 }
 
+int config_set_limit(struct config *config, const char *assignment, struct failure *ret_failure) {
+    size_t length = strcspn(assignment, "=");
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        char label[32];
+        if (strlen(limits[i].key) != length || strncmp(limits[i].key, assignment, length) != 0)
+            continue;
+        snprintf(label, sizeof label, "--limit %s", limits[i].key);
+        return set_option(config, option_at(limits[i].usual), label, assignment[length] == '=' ? assignment + length + 1 : "",
+                          ret_failure);
+    }
+    return failure_set(ret_failure, EINVAL, "--limit", "there is no '%.40s', it takes wall_ms, cpu_ms, memory_mb or output_kb",
+                       assignment);
+}
+
 static int check_limits(const struct config *config, struct failure *ret_failure) {
     for (size_t i = 0; i < LIMIT_COUNT; i++) {
         struct limit_range range = config_limit(config, (enum request_limit)i);

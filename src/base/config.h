@@ -101,6 +101,10 @@ struct limit_range {
     uint64_t most;
 };
 
+/* Sets what a request that says nothing gets, from `KEY=VALUE` with a key of requests. 0, or a negative errno with the
+ * key and range named. */
+int config_set_limit(struct config *config, const char *assignment, struct failure *ret_failure);
+
 struct limit_range config_limit(const struct config *config, enum request_limit limit);
 
 /* Fills ret_args with `--name=value` strings that make config again, ended by NULL, after the ones

@@ -73,19 +73,22 @@ static _Noreturn void give_up(const struct failure *failure) {
     _exit(EXIT_FAILURE);
 }
 
-/* Moves the descriptors to their places by way of numbers that are nobody's, then closes the rest. */
+/* Moves the descriptors to their places by way of numbers that are nobody's, then closes the rest. There may be no
+ * second one. */
 static int install_descriptors(int *program, int control, int second) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int high_control = fcntl(control, F_DUPFD_CLOEXEC, 64);
-    int high_second = fcntl(second, F_DUPFD_CLOEXEC, 64);
+    int high_second = second >= 0 ? fcntl(second, F_DUPFD_CLOEXEC, 64) : -1;
     int high_program = fcntl(*program, F_DUPFD_CLOEXEC, 64);
-    if (null < 0 || high_control < 0 || high_second < 0 || high_program < 0)
+    if (null < 0 || high_control < 0 || (second >= 0 && high_second < 0) || high_program < 0)
         return -errno;
     if (fd_install(null, STDIN_FILENO) < 0 || fd_install(null, STDOUT_FILENO) < 0 ||
-        fd_install(high_control, INHERIT_CONTROL) < 0 || fd_install(high_second, INHERIT_LISTEN) < 0 ||
+        fd_install(high_control, INHERIT_CONTROL) < 0 || (second >= 0 && fd_install(high_second, INHERIT_LISTEN) < 0) ||
         dup3(high_program, INHERIT_END, O_CLOEXEC) < 0)
         return -errno;
     *program = INHERIT_END;
+    if (second < 0)
+        close(INHERIT_LISTEN);
     return fd_close_from(INHERIT_END + 1);
 }
 

@@ -17,7 +17,7 @@ struct programs {
 int programs_open(struct programs *ret_programs, struct failure *ret_failure);
 void programs_close(struct programs *programs);
 
-/* Starts the server under its own user id. The descriptors stay the caller's. Returns the pid or a
+/* Starts the server under its own user id, with no listening socket where listen_fd is -1. The descriptors stay the caller's. Returns the pid or a
  * negative errno; what fails in the child itself arrives on the control channel as MESSAGE_FAILED. */
 pid_t children_start_server(const struct programs *programs, const struct config *config, int control,
                             int listen_fd);

@@ -3,6 +3,8 @@
 
 #include "base/layer.h"
 
+#include <string.h>
+
 struct grant {
     const char *needs, *docker, *kubernetes, *cloud_run, *systemd;
 };
@@ -93,4 +95,13 @@ void grants_print(FILE *to, unsigned word) {
     const struct grant *grant = find(word);
     fprintf(to, "  it needs    %s\n  Docker      %s\n  Kubernetes  %s\n  Cloud Run   %s\n  systemd     %s\n", grant->needs,
             grant->docker, grant->kubernetes, grant->cloud_run, grant->systemd);
+}
+
+void grants_print_for(FILE *to, const struct failure *failure) {
+    for (unsigned word = 0; word < LAYER_WORDS; word++)
+        if (strncmp(failure->stage, layer_name(word), sizeof failure->stage) == 0) {
+            fprintf(to, "Nothing is served below the floor that --require names. To get %s:\n", layer_name(word));
+            grants_print(to, word);
+            fprintf(to, "python-executor doctor shows all layers.\n");
+        }
 }

@@ -1,8 +1,9 @@
-/* The command: python-executor [serve] [options]. */
+/* The command: python-executor [serve] [options], and run, and doctor. */
 #include "base/config.h"
 #include "base/log.h"
 #include "cli/doctor.h"
 #include "cli/manager.h"
+#include "cli/run.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -16,9 +17,11 @@ enum { EXIT_USAGE = 2 };
 static void print_help(void) {
     printf("Runs Python scripts that nobody trusts, each in a fresh, confined process.\n\n"
            "usage: python-executor [serve] [--OPTION VALUE ...]\n"
+           "       python-executor run FILE [--OPTION VALUE ...]\n"
            "       python-executor doctor [--json] [--OPTION VALUE ...]\n"
            "       python-executor --help | --version\n\n"
            "serve     answers POST /execute over HTTP until SIGTERM; the default\n"
+           "run       runs the one script in FILE, with the streams of this command: run --help\n"
            "doctor    shows which layers of confinement this platform grants, and tests them\n\n"
            "An option is a flag or an environment variable; the flag wins.\n\n");
     config_print_help(stdout);
@@ -71,6 +74,8 @@ static void fill_standard_streams(void) {
 
 int main(int argc, char **argv) {
     fill_standard_streams();
+    if (argc > 1 && strcmp(argv[1], "run") == 0)
+        return run_script(argc - 2, argv + 2);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help();

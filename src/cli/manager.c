@@ -189,12 +189,7 @@ static void child_failed(struct manager *manager, const struct failure *failure)
     log_error("%.*s: %.*s", (int)sizeof failure->stage, failure->stage, (int)sizeof failure->text, failure->text);
     if (manager->served)
         return;
-    for (unsigned word = 0; word < LAYER_WORDS; word++)
-        if (strncmp(failure->stage, layer_name(word), sizeof failure->stage) == 0) {
-            fprintf(stderr, "Nothing is served below the floor that --require names. To get %s:\n", layer_name(word));
-            grants_print(stderr, word);
-            fprintf(stderr, "python-executor doctor shows all layers.\n");
-        }
+    grants_print_for(stderr, failure);
     manager->status = EXIT_FAILURE;
     manager->done = true;
 }

@@ -39,23 +39,41 @@ static void remove_stale(const char *path) {
         folder_remove(AT_FDCWD, path);
 }
 
+static bool is_same(int a, int b) {
+    struct stat one, other;
+    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Whether the name still means the folder that we have opened, and locked, meanwhile. */
+static bool is_in_place(int parent, const char *name, int fd) {
+    cleanup_fd int there = fd_open_folder(parent, name);
+    return there >= 0 && is_same(there, fd);
+}
+
+/* Locks what we have just made. -EEXIST where the sweep of another manager was quicker: to it a folder that nobody holds
+ * yet is one that nobody holds any more. */
+static int take_folder(const char *path, mode_t mode) {
+    cleanup_fd int fd = fd_open_folder(AT_FDCWD, path);
+    int r = fd == -ENOENT ? -EEXIST : fd;
+    if (r >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+        r = errno == EWOULDBLOCK ? -EEXIST : -errno;
+    if (r >= 0 && !is_in_place(AT_FDCWD, path, fd))
+        r = -EEXIST;
+    if (r >= 0 && fchmod(fd, mode) < 0)
+        r = -errno;
+    if (r < 0 && r != -EEXIST)
+        rmdir(path);
+    return r < 0 ? r : fd_steal(&fd);
+}
+
 int folder_make(const char *base, mode_t mode, char *ret_path, size_t size) {
-    int r = -1;
-    errno = EEXIST;
-    for (int i = 0; i < NAMES_MAX && r < 0 && errno == EEXIST; i++) {
+    int r = -EEXIST;
+    for (int i = 0; i < NAMES_MAX && r == -EEXIST; i++) {
         snprintf(ret_path, size, "%s/" PREFIX "%d", base, (int)getpid() + i * PIDS_MAX);
         remove_stale(ret_path);
-        r = mkdir(ret_path, 0700);
+        r = mkdir(ret_path, 0700) < 0 ? -errno : take_folder(ret_path, mode);
     }
-    if (r < 0)
-        return -errno;
-    cleanup_fd int fd = fd_open_folder(AT_FDCWD, ret_path);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, mode) < 0) {
-        int error = fd < 0 ? -fd : errno;
-        rmdir(ret_path);
-        return -error;
-    }
-    return fd_steal(&fd);
+    return r;
 }
 
 /* Removes what can go at once, and enters the first folder that cannot: 1 with its descriptor, 0 when this one is
@@ -78,11 +96,6 @@ static int remove_flat(int fd, int *ret_deeper) {
     if (folder != NULL)
         closedir(folder);
     return r;
-}
-
-static bool is_same(int a, int b) {
-    struct stat one, other;
-    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 /* Down and up again without a stack, however deep a script has nested; a folder that has become empty is removed
@@ -177,7 +190,8 @@ void folder_sweep(const char *base) {
         if (!is_made_here(entry->d_name))
             continue;
         cleanup_fd int stale = fd_open_folder(fd, entry->d_name);
-        if (stale < 0 || fstat(stale, &status) < 0 || status.st_uid != geteuid() || flock(stale, LOCK_EX | LOCK_NB) < 0)
+        if (stale < 0 || fstat(stale, &status) < 0 || status.st_uid != geteuid() || flock(stale, LOCK_EX | LOCK_NB) < 0 ||
+            !is_in_place(fd, entry->d_name, stale))
             continue;
         folder_empty(stale);
         unlinkat(fd, entry->d_name, AT_REMOVEDIR);

@@ -243,7 +243,7 @@ static int remove_folder(int parent, const char *name, int folder) {
 /* True unless it is dead and cannot be removed yet. */
 static bool sweep_one(int parent, const char *name) {
     cleanup_fd int folder = fd_open_folder(parent, name);
-    if (folder < 0 || flock(folder, LOCK_EX | LOCK_NB) < 0)
+    if (folder < 0 || flock(folder, LOCK_EX | LOCK_NB) < 0 || !is_in_place(parent, name, folder))
         return true;
     return remove_folder(parent, name, folder) != -EBUSY;
 }

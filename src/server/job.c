@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void capture_init(struct capture *capture, size_t max) {
@@ -75,6 +76,7 @@ struct job *job_new(const struct config *config, const struct job_request *reque
     if (job == NULL)
         return NULL;
     job->references = 1;
+    job->stdin_fd = -1;
     job->wants_details = request->wants_details;
     set_limits(job, config, request);
     take_stdin(job, request->take_stdin);
@@ -90,6 +92,14 @@ struct job *job_new(const struct config *config, const struct job_request *reque
         return NULL;
     }
     return job;
+}
+
+void job_use_stdin(struct job *job, int take_fd) {
+    buf_done(&job->stdin_text);
+    job->stdin_fd = take_fd;
+    job->worker_limits.flags |= JOB_STDIN;
+    /* Behind the header, where write_order() put them. */
+    memcpy(job->order.data + sizeof(struct frame_header), &job->worker_limits, sizeof job->worker_limits);
 }
 
 size_t job_held(const struct job *job) {
@@ -111,6 +121,7 @@ void job_unref(struct job *job) {
     buf_done(&job->err.kept);
     for (size_t i = 0; i < WATCH_CLIENT; i++)
         fd_close(job->fds[i]);
+    fd_close(job->stdin_fd);
     free(job);
 }
 

@@ -64,6 +64,7 @@ struct job {
     size_t order_sent;
     struct buf stdin_text; /* what goes into the script's stdin, as it reads it */
     size_t stdin_sent;
+    int stdin_fd; /* or what it reads instead, where somebody else writes; -1 for none */
     struct run_order limits;
     struct job_order worker_limits;
 
@@ -97,6 +98,8 @@ struct job *job_new(const struct config *config, const struct job_request *reque
 
 /* What the request asks for, or what holds where it does not say. */
 uint64_t job_limit(const struct config *config, const struct job_request *request, enum request_limit limit);
+/* Gives it a stdin that somebody else feeds, before it is submitted; a text that it had is dropped. */
+void job_use_stdin(struct job *job, int take_fd);
 
 /* Bytes that it holds of the request, at most; they go when the worker has taken them. */
 size_t job_held(const struct job *job);

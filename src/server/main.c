@@ -2,18 +2,21 @@
  *
  * Started by the manager under its own user id, without capabilities but the one that leaving the file
  * system takes, and with no other descriptors than its control channel and the listening socket. Confines
- * itself, then speaks HTTP with clients and messages with zygotes.
+ * itself, then speaks HTTP with clients and messages with zygotes; or, where there is no listening socket, has one
+ * request from the command line.
  */
 #include "base/config.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "server/confine.h"
+#include "server/console.h"
 #include "server/http.h"
 #include "server/run.h"
 #include "wire/inherit.h"
 #include "wire/message.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -31,6 +34,7 @@ struct server {
     struct config config;
     struct runs runs;
     struct http http;
+    struct console console;
 };
 
 /* Whatever is still running is somebody's who has waited long enough. */
@@ -51,6 +55,16 @@ static void drain(struct server *server) {
     uv_timer_start(&server->grace, grace_over, server->config.drain_ms, 0);
 }
 
+static void open_console(struct server *server, int take_fds[MESSAGE_MAX_FDS]) {
+    if (server->console.runs != NULL)
+        return; /* there is one only */
+    int r = console_start(&server->console, &server->loop, &server->runs, &server->config, INHERIT_CONTROL, take_fds);
+    if (r < 0) {
+        log_error("cannot open the console: %s", strerror(-r));
+        _exit(EXIT_FAILURE);
+    }
+}
+
 static void hear_manager(uv_poll_t *poll, int status, int events) {
     struct server *server = poll->data;
     struct message message;
@@ -69,12 +83,14 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
             server->http.api.isolation.layers[message.layer.layer] = message.layer.state;
         } else if (message.kind == MESSAGE_DRAIN) {
             drain(server);
+        } else if (message.kind == MESSAGE_CONSOLE && fds[CONSOLE_STDERR] >= 0) {
+            open_console(server, fds);
         }
         message_close_fds(fds);
     }
 }
 
-static int start(struct server *server) {
+static int start(struct server *server, bool listens) {
     uv_loop_t *loop = &server->loop;
     int r;
     if ((r = uv_loop_init(loop)) < 0 || (r = runs_init(&server->runs, loop, &server->config)) < 0 ||
@@ -83,6 +99,8 @@ static int start(struct server *server) {
         return r;
     server->grace.data = server;
     server->control.data = server;
+    if (!listens)
+        return 0;
     if ((r = http_start(&server->http, loop, &server->runs, &server->config, INHERIT_LISTEN)) < 0)
         return r;
     server->http.drained = drained;
@@ -129,10 +147,12 @@ int main(int argc, char **argv) {
     /* Large bodies go back to the kernel when they are freed. By default malloc raises this bound to the largest
      * it has seen (mallopt(3)), and memory then depends on what clients once sent. */
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    /* Before anything else is opened, which would get its number. */
+    bool listens = fcntl(INHERIT_LISTEN, F_GETFD) >= 0;
     struct isolation layers;
     if (confine(&layers) < 0)
         return EXIT_FAILURE;
-    int r = start(&server);
+    int r = start(&server, listens);
     server.http.api.own = layers;
     if (r < 0) {
         log_error("cannot start: %s", strerror(-r));

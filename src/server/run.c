@@ -154,6 +154,13 @@ static int watch_all(struct job *job) {
     return watch(job, WATCH_STDIN, job->fds[WATCH_STDIN], UV_WRITABLE, stdin_ready);
 }
 
+/* Hands over a stdin that somebody else writes to, or makes one for the text that we write. */
+static int make_stdin(struct job *job, int *ret_theirs) {
+    if (job->stdin_fd >= 0)
+        *ret_theirs = fd_steal(&job->stdin_fd);
+    return job->stdin_text.len == 0 ? 0 : make_pipe(1, &job->fds[WATCH_STDIN], ret_theirs);
+}
+
 /* On failure the job is as it was before. */
 static int start(struct runs *runs, struct job *job) {
     int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
@@ -161,9 +168,11 @@ static int start(struct runs *runs, struct job *job) {
     if ((r = make_channel(&job->fds[WATCH_CHANNEL], &theirs[RUN_CHANNEL])) >= 0 &&
         (r = make_pipe(0, &job->fds[WATCH_STDOUT], &theirs[RUN_STDOUT])) >= 0 &&
         (r = make_pipe(0, &job->fds[WATCH_STDERR], &theirs[RUN_STDERR])) >= 0 &&
-        (job->stdin_text.len == 0 ||
-         (r = make_pipe(1, &job->fds[WATCH_STDIN], &theirs[RUN_STDIN])) >= 0))
+        (r = make_stdin(job, &theirs[RUN_STDIN])) >= 0)
         r = pool_run(&runs->pool, job, theirs);
+    /* What we have not made we cannot make again. */
+    if (r < 0 && job->stdin_fd < 0 && job->fds[WATCH_STDIN] < 0)
+        job->stdin_fd = fd_steal(&theirs[RUN_STDIN]);
     message_close_fds(theirs);
     if (r < 0) {
         close_ours(job);

@@ -8,7 +8,7 @@
 
 enum inherited_fd {
     INHERIT_CONTROL = 3, /* messages to and from the manager */
-    INHERIT_LISTEN = 4,  /* server: the listening socket */
+    INHERIT_LISTEN = 4,  /* server: the listening socket; not open for `run`, whose server has a console instead */
     INHERIT_CHANNEL = 4, /* zygote: messages to and from the server */
     INHERIT_END = 5,
 };

@@ -9,6 +9,8 @@
  *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
  *   manager          server         MESSAGE_DRAIN      take no more, finish        -
  *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
+ *   manager          server         MESSAGE_CONSOLE    one run is here, of `run`   enum console_fd
+ *   server           manager        MESSAGE_OUTCOME    how that run ended          -
  *   server           zygote         MESSAGE_RUN        run a job                   enum run_fd
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
  *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it -
@@ -47,6 +49,8 @@ enum message_kind {
     MESSAGE_RETIRE,
     MESSAGE_GO,
     MESSAGE_SCRATCH,
+    MESSAGE_CONSOLE,
+    MESSAGE_OUTCOME,
 };
 
 /* How a worker ended, as the zygote saw it. */
@@ -93,6 +97,12 @@ struct worker_baseline {
     uint64_t resident_bytes; /* likewise */
 };
 
+/* How the one run of a console ended; everything that there was to print has been written. */
+struct console_end {
+    uint32_t refused; /* 1: it never ran, the request was wrong */
+    uint32_t outcome; /* enum outcome */
+};
+
 struct message {
     uint32_t kind;
     uint32_t reserved;
@@ -104,6 +114,7 @@ struct message {
         struct failure failure;
         struct worker_baseline baseline;
         uint64_t scratch_bytes; /* that it holds */
+        struct console_end end;
     };
 };
 
@@ -111,6 +122,10 @@ enum { MESSAGE_MAX_FDS = 4 };
 
 /* What comes along with MESSAGE_RUN; stdin only where a request has some. */
 enum run_fd { RUN_CHANNEL, RUN_STDOUT, RUN_STDERR, RUN_STDIN };
+
+/* What comes along with MESSAGE_CONSOLE: the request (console.h) and the script's stdin to read, what is printed to
+ * write. All are pipes. */
+enum console_fd { CONSOLE_REQUEST, CONSOLE_STDIN, CONSOLE_STDOUT, CONSOLE_STDERR };
 
 /* So many messages are read from one peer before others are looked at: one that was taken over must not
  * keep the reader from its signals and deadlines. */

@@ -68,9 +68,11 @@ static void finished(struct job *job) {
     scene->finished++;
 }
 
-static int submit(struct runs_scene *scene, const struct job_request *request, struct job **ret_job) {
+static int submit(struct runs_scene *scene, const struct job_request *request, int take_stdin, struct job **ret_job) {
     struct job *job = job_new(&scene->config, request);
     assert_non_null(job);
+    if (take_stdin >= 0)
+        job_use_stdin(job, take_stdin);
     job->finished = finished;
     job->owner = scene;
     int r = runs_submit(&scene->runs, job);
@@ -81,12 +83,16 @@ static int submit(struct runs_scene *scene, const struct job_request *request, s
     return r;
 }
 
-static struct job *admitted(struct runs_scene *scene, const struct job_request *request) {
+static struct job *admitted_with(struct runs_scene *scene, const struct job_request *request, int take_stdin) {
     struct job *job = NULL;
     assert_true(scene->submitted < RUNS_SCENE_JOBS);
-    assert_int_equal(submit(scene, request, &job), 0);
+    assert_int_equal(submit(scene, request, take_stdin, &job), 0);
     scene->jobs[scene->submitted++] = job;
     return job;
+}
+
+static struct job *admitted(struct runs_scene *scene, const struct job_request *request) {
+    return admitted_with(scene, request, -1);
 }
 
 static const struct json_span script_text = {"script", sizeof "script" - 1};
@@ -106,9 +112,13 @@ struct job *runs_scene_submit_stdin(struct runs_scene *scene, const char *text, 
     return admitted(scene, &(struct job_request){.script = script_text, .take_stdin = &copy});
 }
 
+struct job *runs_scene_submit_from(struct runs_scene *scene, int take_fd) {
+    return admitted_with(scene, &(struct job_request){.script = script_text}, take_fd);
+}
+
 int runs_scene_try(struct runs_scene *scene) {
     struct job *job = NULL;
-    return submit(scene, &(struct job_request){0}, &job);
+    return submit(scene, &(struct job_request){0}, -1, &job);
 }
 
 void runs_scene_take_unread(struct runs_scene *scene, size_t zygote, const struct job *job,

@@ -48,6 +48,9 @@ struct job *runs_scene_submit(struct runs_scene *scene, bool wants_details);
 struct job *runs_scene_submit_script(struct runs_scene *scene, const char *script, size_t size);
 struct job *runs_scene_submit_stdin(struct runs_scene *scene, const char *text, size_t size);
 
+/* With a stdin of its own, whose reading end is taken. */
+struct job *runs_scene_submit_from(struct runs_scene *scene, int take_fd);
+
 /* The errno of a job that must be refused. */
 int runs_scene_try(struct runs_scene *scene);
 

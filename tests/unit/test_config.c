@@ -438,6 +438,32 @@ static void test_origins(void **state) {
     assert_string_equal(failure.text, "'https:/b' is no origin, it takes scheme://host or scheme://host:port");
 }
 
+static void test_a_limit_by_its_key(void **state) {
+    struct config config;
+    struct failure failure;
+    (void)state;
+    config_init(&config);
+    assert_int_equal(config_set_limit(&config, "wall_ms=60000", &failure), 0);
+    assert_int_equal(config_set_limit(&config, "cpu_ms=7", &failure), 0);
+    assert_int_equal(config_set_limit(&config, "memory_mb=99", &failure), 0);
+    assert_int_equal(config_set_limit(&config, "output_kb=5", &failure), 0);
+    assert_int_equal(config_set_limit(&config, "scratch_mb=8", &failure), 0);
+    assert_int_equal(config.wall_ms, 60000);
+    assert_int_equal(config.cpu_ms, 7);
+    assert_int_equal(config.memory_mb, 99);
+    assert_int_equal(config.stdout_kb, 5);
+    assert_int_equal(config.scratch_mb, 8);
+    static const char *const wrong[] = {"wall_ms", "wall_ms=", "wall_ms=0", "wall_ms=3600001", "wall_ms=1x", "wall_ms=-1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(config_set_limit(&config, wrong[i], &failure), -EINVAL);
+        assert_string_equal(failure.stage, "--limit wall_ms");
+    }
+    assert_int_equal(config_set_limit(&config, "", &failure), -EINVAL);
+    assert_int_equal(config_set_limit(&config, "wall=1", &failure), -EINVAL);
+    assert_string_equal(failure.stage, "--limit");
+    assert_int_equal(config.wall_ms, 60000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_take_their_bounds), cmocka_unit_test(test_numbers_refuse_the_rest),
@@ -450,6 +476,7 @@ int main(void) {
         cmocka_unit_test(test_help_names_every_option),   cmocka_unit_test(test_several_variables),
         cmocka_unit_test(test_the_list_of_a_child_is_long_enough), cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_what_a_request_may_ask_for), cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_a_limit_by_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

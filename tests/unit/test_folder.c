@@ -310,6 +310,37 @@ static void test_links_that_cannot_be_removed_are_not_followed(void **state) {
     in_child(lock_links);
 }
 
+/* Another manager of the same user, which starts again and again. */
+static _Noreturn void sweep_for_ever(void) {
+    alarm(60);
+    for (;;)
+        folder_sweep(base);
+}
+
+static void test_a_sweep_takes_none_that_is_just_being_made(void **state) {
+    enum { ROUNDS = 3000 };
+    char path[128];
+    pid_t sweepers[2];
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        if ((sweepers[i] = fork()) == 0)
+            sweep_for_ever();
+    for (int i = 0; i < ROUNDS; i++) {
+        int fd = folder_make(base, 0711, path, sizeof path);
+        assert_true(fd >= 0);
+        assert_int_equal(mkdirat(fd, "worker", 0700), 0);
+        assert_true(exists(in(path, "worker")));
+        assert_int_equal(folder_empty(fd), 0);
+        rmdir(path);
+        fd_close(fd);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(sweepers[i] > 0);
+        kill(sweepers[i], SIGKILL);
+        waitpid(sweepers[i], NULL, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -328,6 +359,7 @@ int main(void) {
         TEST(test_a_closed_top),
         TEST(test_a_top_that_cannot_be_written_to),
         TEST(test_links_that_cannot_be_removed_are_not_followed),
+        TEST(test_a_sweep_takes_none_that_is_just_being_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,35 @@ static void test_stdin_is_fed_and_then_ends(void **state) {
     runs_scene_end(&scene);
 }
 
+/* What somebody else feeds is handed on as it is, once there is a zygote, and is nothing of ours then. */
+static void test_stdin_that_somebody_else_feeds(void **state) {
+    struct runs_scene scene;
+    struct runs_worker worker;
+    char text[8];
+    int ends[2];
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    struct job *job = runs_scene_submit_from(&scene, ends[0]);
+    assert_int_equal(job->stage, JOB_WAITING);
+    assert_int_equal(job->stdin_fd, ends[0]);
+    runs_scene_add_zygote(&scene, 0);
+    assert_int_equal(job->stdin_fd, -1);
+    assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+    assert_true((job->worker_limits.flags & JOB_STDIN) != 0);
+    runs_scene_take(&scene, 0, job, &worker);
+    runs_scene_print(ends[1], "abc");
+    assert_int_equal(read(worker.fds[RUN_STDIN], text, sizeof text), 3);
+    runs_scene_assert_quiet(&scene);
+    runs_scene_close_worker(&worker);
+    assert_int_equal(write(ends[1], "x", 1), -1); /* nobody else has kept it open */
+    assert_int_equal(errno, EPIPE);
+    runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
+    runs_scene_assert_finished(&scene, job, OUTCOME_EXITED);
+    close(ends[1]);
+    runs_scene_end(&scene);
+}
+
 /* A script that closes its stdin, or ends without reading it, holds up nobody. */
 static void test_stdin_that_nobody_reads(void **state) {
     static char text[1 << 18];
@@ -441,6 +470,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_written_behind_the_frame_is_not_read),
         cmocka_unit_test(test_a_large_script),
         cmocka_unit_test(test_stdin_is_fed_and_then_ends),
+        cmocka_unit_test(test_stdin_that_somebody_else_feeds),
         cmocka_unit_test(test_stdin_that_nobody_reads),
         cmocka_unit_test(test_output_that_is_held_back),
         cmocka_unit_test(test_no_more_at_once_than_workers),
