@@ -248,7 +248,7 @@ static int refuse_text(const struct json_error *error, struct response *ret_resp
     char text[128];
     if (strcmp(error->reason, "not an object") == 0)
         return refuse(ret_response, 400, "", MCP_INVALID_REQUEST, "A message is an object; there are no batches.");
-    snprintf(text, sizeof text, "Not JSON: %s at byte %zu.", error->reason, error->offset);
+    snprintf(text, sizeof text, "Parse error: %s at byte %zu.", error->reason, error->offset);
     return refuse(ret_response, 400, "", MCP_PARSE_ERROR, text);
 }
 

@@ -169,7 +169,7 @@ def test_what_is_no_id(service, identity):
     b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"a": NaN}}', b"{'jsonrpc': '2.0'}", b'{"a": "\\x"}',
 ])
 def test_what_is_not_json(service, body):
-    assert_error(post(service, body), 400, -32700, "Not JSON")
+    assert_error(post(service, body), 400, -32700, "Parse error")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"x"', b"[" + message("ping") + b"]", b"[" + message("ping") + b"," + message("ping") + b"]"])

@@ -182,6 +182,48 @@ static void test_a_job_that_ran(void **state) {
     runs_scene_end(&scene);
 }
 
+static void test_a_call_over_the_model_context_protocol(void **state) {
+    static const char body[] = "{\"jsonrpc\": \"2.0\", \"id\": \"i\", \"method\": \"tools/call\", \"params\": "
+                               "{\"name\": \"run_python\", \"arguments\": {\"script\": \"script\", \"details\": false}}}";
+    static const char begins[] = "{\"jsonrpc\": \"2.0\", \"id\": \"i\", \"result\": {\"content\": [{\"type\": \"text\", "
+                                 "\"text\": \"Result: []\"}], \"structuredContent\": {\"result\": [], ";
+    struct runs_scene scene;
+    struct runs_worker worker;
+    struct response response;
+    struct call mcp = {.route = api_find_route("/mcp")};
+    struct job *job = NULL;
+    unsigned count = 0;
+    (void)state;
+    assert_int_equal(mcp.route, ROUTE_MCP);
+    assert_int_equal(api_route(&no_api, "POST", "/mcp", &response), 0);
+    assert_int_equal(api_route(&no_api, "GET", "/mcp", &response), 1);
+    assert_string_equal(response.allow, "POST, OPTIONS");
+    assert_body(&response, 405, "{\"error\": \"Method not allowed, use POST.\"}");
+    runs_scene_begin(&scene, 1, 0);
+    struct api api = {.config = &scene.config, .runs = &scene.runs};
+    response = (struct response){0};
+    assert_int_equal(api_submit(&api, &mcp, body, sizeof body - 1, finished, &count, &job, &response), 1);
+    assert_int_equal(response.retry_after, 5);
+    assert_body(&response, 503, "{\"jsonrpc\": \"2.0\", \"id\": \"i\", \"error\": {\"code\": -32000, "
+                                "\"message\": \"Too busy, the queue is full.\"}}");
+    scene.config.queue = 1;
+    runs_scene_add_zygote(&scene, 0);
+    assert_int_equal(api_submit(&api, &mcp, body, sizeof body - 1, finished, &count, &job, &response), 0);
+    assert_true(job->wants_details);
+    runs_scene_take(&scene, 0, job, &worker);
+    runs_scene_answer(&worker, FRAME_RESULT, "[]");
+    runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
+    assert_int_equal(count, 1);
+    assert_int_equal(api_finish(&api, &mcp, job, &response), 0);
+    assert_string_equal(response.outcome, "ok");
+    assert_int_equal(response.status, 200);
+    assert_memory_equal(response.body, begins, sizeof begins - 1);
+    free(response.body);
+    job_unref(job);
+    runs_scene_close_worker(&worker);
+    runs_scene_end(&scene);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes),
@@ -192,6 +234,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_refused_never_becomes_a_job),
         cmocka_unit_test(test_a_job_that_no_worker_was_free_for),
         cmocka_unit_test(test_a_job_that_ran),
+        cmocka_unit_test(test_a_call_over_the_model_context_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

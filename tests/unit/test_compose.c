@@ -160,7 +160,7 @@ static void test_it_makes_a_job(void **state) {
     assert_added(&compose, CONSOLE_INPUT, "[2]", 3);
     assert_added(&compose, CONSOLE_FILE, "n\0abc", 5);
     assert_int_equal(compose_finish(&compose, &error), 0);
-    if (request_parse(&config, compose.body.data, compose.body.len, &job, &error) != 0)
+    if (request_parse(&config, compose.body.data, compose.body.len, false, &job, &error) != 0)
         fail_msg("%s", error.text);
     assert_true(job->wants_details);
     assert_int_equal(job->worker_limits.script_bytes, 1);

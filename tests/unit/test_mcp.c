@@ -80,7 +80,7 @@ static void test_the_longest_id(void **state) {
 
 static void test_what_is_no_message(void **state) {
     (void)state;
-    assert_answer("", 400, "\"id\": null, \"error\": {\"code\": -32700, \"message\": \"Not JSON: unexpected end at byte 0.\"}");
+    assert_answer("", 400, "\"id\": null, \"error\": {\"code\": -32700, \"message\": \"Parse error: unexpected end at byte 0.\"}");
     assert_answer("{\"jsonrpc\": \"2.0\"", 400, "-32700");
     assert_answer("{} {}", 400, "-32700");
     assert_answer("[{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"ping\"}]", 400, "-32600");
@@ -165,7 +165,7 @@ static void test_nesting_is_bounded(void **state) {
         int r = receive(text, id, &arguments, &response);
         assert_int_equal(r, depth == 3 ? 0 : 1);
         if (r == 1)
-            assert_response(&response, 400, "\"id\": null, \"error\": {\"code\": -32700, \"message\": \"Not JSON: nested too deeply");
+            assert_response(&response, 400, "\"id\": null, \"error\": {\"code\": -32700, \"message\": \"Parse error: nested too deeply");
     }
 }
 
