@@ -13,8 +13,8 @@ MANY = "--stdout-kb=65536", "--stderr-kb=65536"
 
 
 def stalled(one, script, **keys):
-    """Nobody reads the answer, and the kernel holds as little of it as it can."""
-    return Client(one, order(script, stream=True, **keys), window=4096)
+    """Nobody reads the answer, and the kernel does not hold much of it."""
+    return Client(one, order(script, stream=True, **keys), window=32768)
 
 
 # --- Readers that do not read -----------------------------------------------------------------------
