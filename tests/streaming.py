@@ -62,6 +62,8 @@ class Client:
         self.socket = socket.socket()
         if window is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            # Segments larger than the window, as of the loopback device, wait for a timer each (tcp(7), RFC 9293).
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
         self.socket.settimeout(20)
         self.socket.connect(("127.0.0.1", service.port))
         self.send(body, head, version)

@@ -11,6 +11,7 @@ import signal
 import jsonschema
 import pytest
 from service import ROOT, Background, needs_poverty, unsanitized
+from streaming import EVENT
 
 METHODS = {"get", "head", "options", "post"}
 OTHERS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
@@ -42,7 +43,7 @@ def is_valid(value, schema):
 
 def check_headers(answer, documented):
     """Each that is documented and there is as documented, and each that is there is documented."""
-    plain = {"date", "content-type", "content-length", "connection"}
+    plain = {"date", "content-type", "content-length", "connection", "transfer-encoding"}
     assert set(answer.headers) - plain <= {name.lower() for name in documented}, answer.headers
     for name, header in documented.items():
         header, value = follow(header), answer.headers.get(name.lower())
@@ -67,7 +68,30 @@ def check(answer, response):
 
 
 def check_run(answer):
+    if answer.status == 200:
+        assert answer.outcome == "ok" and "cache-control" not in answer.headers
     return check(answer, EXECUTE["responses"][str(answer.status)])
+
+
+def check_data(events):
+    """The JSON in an event's data, against the schema that the event's own names; the last one, which is the result."""
+    for event in events:
+        kind = follow({"$ref": "#/components/schemas/" + ("ResultEvent" if event["event"] == "result" else "PrintedEvent")})
+        found = json.loads(event["data"])
+        validate(found, kind["properties"]["data"]["contentSchema"])
+    assert events[-1]["event"] == "result"
+    return found
+
+
+def check_stream(answer):
+    """The events, and the object in the last of them."""
+    response = EXECUTE["responses"]["200"]
+    assert answer.status == 200 and answer.headers["content-type"] == "text/event-stream"
+    check_headers(answer, response["headers"])
+    assert {"cache-control", "x-accel-buffering"} <= set(answer.headers) and not {"execution-outcome", "server-timing"} & set(answer.headers)
+    events = [{"event": match[1].decode(), "data": match[2].decode()} for match in EVENT.finditer(answer.body)]
+    validate(events, response["content"]["text/event-stream"]["schema"])
+    return events, check_data(events)
 
 
 # --- It is valid ------------------------------------------------------------------------------------
@@ -135,7 +159,7 @@ def test_its_version_is_the_projects():
 
 
 def test_bodies_are_closed():
-    optional = {"RequestLimits", "ExceptionMember", "Layer", "File", "Output"}
+    optional = {"RequestLimits", "ExceptionMember", "Layer", "File", "Output", "StreamedResult"}
     asked_for = {"outputs", "outputs_truncated"}
     for name, schema in SCHEMAS.items():
         if schema.get("type") == "object" and name not in ("ExecuteRequest", "Details", "McpMessage"):
@@ -192,15 +216,19 @@ def steady(body):
 
 @pytest.mark.parametrize("name", list(REQUEST["examples"]))
 def test_examples(service, name):
-    answer = service.post(json.dumps(REQUEST["examples"][name]["value"]).encode())
+    request = REQUEST["examples"][name]["value"]
+    answer = service.post(json.dumps(request).encode())
+    if request.get("stream"):
+        assert check_stream(answer)[0] == EXECUTE["responses"]["200"]["content"]["text/event-stream"]["examples"][name]["value"]
+        return
     body = check_run(answer)
     told = EXECUTE["responses"][str(answer.status)]["content"]["application/json"]["examples"][name]["value"]
     assert steady(body) == steady(told)
 
 
 def test_every_example_of_an_answer_has_its_request():
-    told = [name for status in ("200", "400", "500")
-            for name in EXECUTE["responses"][status]["content"]["application/json"]["examples"]]
+    told = [name for status in ("200", "400", "500") for media in EXECUTE["responses"][status]["content"].values()
+            for name in media["examples"]]
     assert sorted(told) == sorted(REQUEST["examples"])
 
 
@@ -227,6 +255,43 @@ def test_outcomes(service, outcome):
         body = check_run(answer)
         assert ("usage" in body) is details
         assert ("exception" in body) is (details and outcome in ("exception", "memory"))
+
+
+@pytest.mark.parametrize("outcome", list(RUNS))
+def test_streamed_outcomes(service, outcome):
+    for details in (False, True):
+        keys = {"details": details, "limits": {"wall_ms": 700}}
+        plain = service.run(RUNS[outcome], **keys)
+        events, result = check_stream(service.run(RUNS[outcome], stream=True, **keys))
+        assert (result["status"], result["outcome"], "usage" in result) == (plain.status, outcome, details)
+        assert set(result) - {"status", "outcome"} == set(plain.json) - {"stdout", "stderr", "outcome"}
+        assert "".join(json.loads(event["data"])["text"] for event in events[:-1]) == ("x\n" if outcome == "no_main" else "")
+
+
+def test_streamed_flags_and_outputs(service):
+    for details in (False, True):
+        _, result = check_stream(service.run("import sys\ndef main(): print('x' * 3000); print('x' * 99999, file=sys.stderr)", stream=True,
+                                             details=details, limits={"output_kb": 1}, outputs=["*"]))
+        assert result["stdout_truncated"] is True and result["stderr_truncated"] is True and result["outputs"] == []
+
+
+def test_a_stream_that_waits_too_long(start):
+    one = start("--preload=", "--workers=1", "--queue-ms=300")
+    running = Background(one.run, "import time\ndef main(): time.sleep(1.5)")
+    one.wait_for_busy(1)
+    for details in (False, True):
+        assert check_stream(one.run("x = 1", stream=True, details=details, outputs=["*"]))[1]["status"] == 503
+    assert running.get().status == 200
+
+
+@pytest.mark.parametrize("data", [
+    "{}", '{"status": 200, "outcome": "ok"}', '{"status": 200, "outcome": "ok", "error": "x"}', '{"status": 400, "outcome": "ok", "result": 1}',
+    '{"status": 500, "outcome": "exception", "error": "x"}', '{"status": 503, "outcome": "lost", "error": "x"}',
+    '{"status": 200, "outcome": "ok", "result": 1, "stdout": ""}', '{"status": 200, "outcome": "ok", "result": 1, "usage": {}}',
+])
+def test_what_is_no_result_of_a_stream(data):
+    with pytest.raises(jsonschema.ValidationError):
+        check_data([{"event": "result", "data": data}])
 
 
 FILES = """
@@ -292,7 +357,7 @@ def test_too_large_and_too_busy(start):
 
 
 @pytest.mark.parametrize("keys", [
-    {"script": 1}, {"details": None}, {"details": 1}, {"convert": None}, {"args": {}}, {"kwargs": []}, {"stdin": 1}, {"seed": -1},
+    {"script": 1}, {"details": None}, {"details": 1}, {"convert": None}, {"stream": None}, {"stream": 0}, {"args": {}}, {"kwargs": []}, {"stdin": 1}, {"seed": -1},
     {"seed": 2**63}, {"seed": 1.5}, {"limits": []}, {"limits": {"x": 1}}, {"limits": {"wall_ms": 0}}, {"limits": {"cpu_ms": 0}},
     {"limits": {"memory_mb": 15}}, {"limits": {"output_kb": 0}}, {"limits": {"scratch_mb": 0}}, {"input": 1, "args": []}, {"input": 1, "kwargs": {}},
 ])
@@ -305,7 +370,7 @@ def test_what_the_schema_refuses_the_service_refuses(service, keys):
 
 
 @pytest.mark.parametrize("keys", [
-    {}, {"unknown": 1}, {"input": None, "args": []}, {"input": 1, "args": None}, {"limits": None}, {"limits": {"wall_ms": None}},
+    {}, {"unknown": 1}, {"stream": False}, {"input": None, "args": []}, {"input": 1, "args": None}, {"limits": None}, {"limits": {"wall_ms": None}},
     {"seed": 2**63 - 1}, {"stdin": None}, {"limits": {"wall_ms": 5000, "cpu_ms": 1000, "memory_mb": 16, "output_kb": 1, "scratch_mb": 1}},
 ])
 def test_what_the_schema_takes_the_service_takes(service, keys):
@@ -389,7 +454,16 @@ def test_members_of_details():
     assert set(SCHEMAS["Limits"]["properties"]) == members_in("add_limits") - {"limits"}
     written = members_in("add_details") | {"usage", "limits"}
     assert set(SCHEMAS["Details"]["properties"]) == written
-    assert members_in("add_exception") == {"exception"} and members_in("response_add_job") == {"result", "stdout", "error"}
+    assert members_in("add_exception") == {"exception"}
+    assert members_in("response_add_job") | members_in("add_result") == {"result", "stdout", "error"}
+
+
+def test_members_of_a_streams_result():
+    flags = found_in("server/response.c", r'add_flag\(body, job, "(\w+)"')
+    assert set(SCHEMAS["StreamedResult"]["properties"]) == (
+        members_in("add_event") | members_in("add_result") | members_in("add_outputs") | flags | {"usage", "limits"} | members_in("add_exception"))
+    assert set(SCHEMAS["PrintedEvent"]["properties"]["event"]["enum"]) | {"result"} == found_in("server/stream.c", r'"event: (\w+)\\n')
+    assert found_in("server/stream.c", r'\\ndata: \{\\"(\w+)\\"') == set(SCHEMAS["Printed"]["properties"])
 
 
 def test_routes_statuses_and_headers():

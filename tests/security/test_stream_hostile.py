@@ -13,8 +13,8 @@ MANY = "--stdout-kb=65536", "--stderr-kb=65536"
 
 
 def stalled(one, script, **keys):
-    """Nobody reads the answer, and the kernel holds as little of it as it can."""
-    return Client(one, order(script, stream=True, **keys), window=4096)
+    """Nobody reads the answer, and the kernel does not hold much of it."""
+    return Client(one, order(script, stream=True, **keys), window=32768)
 
 
 # --- Readers that do not read -----------------------------------------------------------------------
@@ -25,7 +25,7 @@ def stalled(one, script, **keys):
 def test_a_reader_that_stalls_holds_no_memory(start, script):
     """The script waits, up to its deadline, and takes nothing from its neighbours."""
     one = start("--preload=", *MANY, "--workers=2", "--wall-ms=1500", "--idle-s=20")
-    stream(one, FLOOD, limits={"wall_ms": 300})  # what a first stream takes, stays
+    stream(one, FLOOD, limits={"wall_ms": 300, "output_kb": 100})  # what a first stream takes, stays
     before = resident_kb(one.server_pid)
     client = stalled(one, script)
     one.wait_for_busy(1)
@@ -44,7 +44,7 @@ def test_a_reader_that_stalls_holds_no_memory(start, script):
 @unsanitized
 def test_many_readers_that_stall(start):
     one = start("--preload=", *MANY, "--workers=4", "--wall-ms=300", "--queue=200", "--idle-s=20")
-    stream(one, ZEROS)
+    stream(one, FLOOD, limits={"output_kb": 100})
     before = resident_kb(one.server_pid)
     clients = [stalled(one, ZEROS) for _ in range(60)]
     assert wait_until(lambda: not one.busy_pids() and one.run("def main(): return 1").status == 200, 20)
@@ -86,9 +86,9 @@ def test_a_quiet_run_is_not_idle(start):
 
 def test_a_slow_reader_gets_all_of_it(start):
     one = start("--preload=", *MANY, "--wall-ms=20000")
-    client = stalled(one, "import sys\ndef main():\n    for i in range(20000): print(i, 'x' * 20, file=(sys.stdout, sys.stderr)[i % 3 == 0])")
+    client = stalled(one, "import sys\ndef main():\n    for i in range(6000): print(i, 'x' * 20, file=(sys.stdout, sys.stderr)[i % 3 == 0])")
     events = parse(unchunk(client.read_slowly(b"", 50_000, 0.002)))
-    assert "".join(data["text"] for _, data in events[:-1]) == "".join(f"{i} {'x' * 20}\n" for i in range(20000))
+    assert "".join(data["text"] for _, data in events[:-1]) == "".join(f"{i} {'x' * 20}\n" for i in range(6000))
     assert events[-1][1]["outcome"] == "ok"
 
 

@@ -118,6 +118,23 @@ static void test_what_is_taken_is_not_kept(void **state) {
     end(&printed);
 }
 
+/* Whoever has enough gets no more than a pipe holds. */
+static void test_a_flood_that_is_held(void **state) {
+    struct printed printed;
+    (void)state;
+    begin(&printed, 1 << 20);
+    int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC); /* never empty, as a pipe whose writer is quick */
+    assert_true(zeros >= 0);
+    printed.capture.held = true;
+    assert_int_equal(capture_read(&printed.capture, zeros), 1);
+    assert_int_equal(printed.capture.total, 65536);
+    printed.capture.held = false;
+    assert_int_equal(capture_read(&printed.capture, zeros), 1);
+    assert_int_equal(printed.capture.total, 5 * 65536);
+    fd_close(zeros);
+    end(&printed);
+}
+
 static void test_a_read_error_is_passed_on(void **state) {
     struct printed printed;
     (void)state;
@@ -133,6 +150,7 @@ int main(void) {
         cmocka_unit_test(test_what_crosses_the_limit_is_cut_there),
         cmocka_unit_test(test_a_flood_does_not_hold_us),
         cmocka_unit_test(test_what_is_taken_is_not_kept),
+        cmocka_unit_test(test_a_flood_that_is_held),
         cmocka_unit_test(test_a_read_error_is_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

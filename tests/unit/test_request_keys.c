@@ -262,6 +262,31 @@ static void test_limits_that_are_none(void **state) {
 }
 
 /* As deep as a request may be, and as large as memory: one copy of what counts, none of what does not. */
+/* What the body says counts, before what the headers say. */
+static void test_who_asks_for_a_stream(void **state) {
+    static const struct {
+        const char *body;
+        bool otherwise, streams;
+    } cases[] = {
+        {"{\"script\":\"x\"}", false, false},
+        {"{\"script\":\"x\"}", true, true},
+        {"{\"script\":\"x\",\"stream\":true}", false, true},
+        {"{\"script\":\"x\",\"stream\":false}", true, false},
+        {"{\"script\":\"x\",\"stream\":false,\"str\\u0065am\":true}", false, true},
+    };
+    struct request_error error;
+    struct job *job;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(request_parse(&config, cases[i].body, strlen(cases[i].body), cases[i].otherwise, &job, &error), 0);
+        assert_int_equal(job_streams(job), cases[i].streams);
+        assert_int_equal((order_of(job).flags & JOB_STREAM) != 0, cases[i].streams);
+        job_unref(job);
+    }
+    assert_refused("\"stream\": null", "'stream' must be true or false.");
+    assert_refused("\"stream\": 1", "'stream' must be true or false.");
+}
+
 static void test_deep_and_huge_input(void **state) {
     enum { SIZE = 1 << 20 };
     struct request_error error;
@@ -302,6 +327,7 @@ int main(void) {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_the_bounds_of_limits),
         cmocka_unit_test(test_limits_that_are_none),
+        cmocka_unit_test(test_who_asks_for_a_stream),
         cmocka_unit_test(test_deep_and_huge_input),
     };
     config_init(&config);

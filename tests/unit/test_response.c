@@ -161,6 +161,44 @@ static void test_truncated_output(void **state) {
     assert_answer(job, 200, "ok", body);
 }
 
+static void assert_event(struct job *job, const char *body) {
+    struct response response;
+    assert_int_equal(response_event(&response, job), 0);
+    if (response.size != strlen(body) || memcmp(response.body, body, response.size) != 0)
+        fail_msg("%.*s\nis not\n%s", (int)response.size, response.body, body);
+    free(response.body);
+    job_unref(job);
+}
+
+static void test_the_last_event_of_a_stream(void **state) {
+    char body[1024];
+    struct job *job = make_job(false);
+    (void)state;
+    answer(job, FRAME_RESULT, "[1]\n", 4);
+    print(&job->out, "was sent");
+    job->outcome = judge_outcome(job, 10);
+    assert_event(job, "{\"status\": 200, \"outcome\": \"ok\", \"result\": [1]\n}");
+    job = make_job(false);
+    answer(job, FRAME_NO_MAIN, "", 0);
+    job->out.total = 1;
+    job->outcome = judge_outcome(job, 10);
+    assert_event(job, "{\"status\": 400, \"outcome\": \"no_main\", \"error\": \"Function 'main()' not found in script.\", "
+                      "\"stdout_truncated\": true}");
+    job = make_job(true);
+    job->verdict.ending = ENDING_DEADLINE;
+    job->err.total = 7;
+    job->outcome = judge_outcome(job, 10);
+    snprintf(body, sizeof body,
+             "{\"status\": 500, \"outcome\": \"timeout\", \"error\": \"Execution failed\", \"stdout_truncated\": false, "
+             "\"stderr_truncated\": true" USAGE LIMITS "}", 0, 7, 0);
+    assert_event(job, body);
+    job = make_job(true);
+    job->worker_limits.flags |= JOB_OUTPUTS;
+    job->expired = true;
+    job->outcome = OUTCOME_LOST;
+    assert_event(job, "{\"status\": 503, \"outcome\": null, \"error\": \"Too busy, no worker was free in time.\"}");
+}
+
 static void test_timing(void **state) {
     struct response response;
     struct job *job = make_job(false);
@@ -217,6 +255,7 @@ int main(void) {
         cmocka_unit_test(test_details_of_a_result),
         cmocka_unit_test(test_details_of_an_exception),
         cmocka_unit_test(test_truncated_output),
+        cmocka_unit_test(test_the_last_event_of_a_stream),
         cmocka_unit_test(test_timing),
         cmocka_unit_test(test_numbers_of_full_width),
         cmocka_unit_test(test_errors_without_a_job),
