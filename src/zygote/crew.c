@@ -206,6 +206,7 @@ int crew_measure(const struct crew *crew, const struct member *member, struct me
 
 bool crew_is_full(const struct crew *crew, const struct member *member, uint64_t *ret_bytes) {
     uint64_t bytes = member->order.scratch_bytes;
+    *ret_bytes = 0;
     if (member->tmpfs >= 0)
         return scratch_tmpfs_is_too_large(member->tmpfs, bytes);
     return sandbox_is_full(crew->sandbox, slot_of(crew, member), bytes, ret_bytes);

@@ -90,7 +90,7 @@ struct member_usage {
 /* What the member has now, as the kernel says. -EIO where it is ending. */
 int crew_measure(const struct crew *crew, const struct member *member, struct member_usage *ret_usage);
 
-/* Whether it keeps more files than it may, and how many bytes that are. */
+/* Whether it keeps more files than it may, and how many bytes of a file system that all share that are. */
 bool crew_is_full(const struct crew *crew, const struct member *member, uint64_t *ret_bytes);
 
 /* Takes note that the process of this member is gone. */
