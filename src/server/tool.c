@@ -28,6 +28,7 @@ static int add_number(struct buf *body, const struct config *config, const char 
         {"max_memory_mb", config_limit(config, LIMIT_MEMORY_MB).most},
         {"output_kb", config_limit(config, LIMIT_OUTPUT_KB).usual},
         {"max_output_kb", config_limit(config, LIMIT_OUTPUT_KB).most},
+        {"max_scratch_mb", config_limit(config, LIMIT_SCRATCH_MB).most},
         {"result_kb", config->result_kb},
         {"scratch_mb", config->scratch_mb},
         {"outputs_kb", config->outputs_kb},

@@ -405,7 +405,7 @@ def test_one_connection_for_everything(service):
 
 TOOL = json.loads(text_of("openapi", "tool.json"))
 SCHEMAS = json.loads(text_of("openapi", "openapi.json"))["components"]["schemas"]
-FORCED = {"details"}  # arguments that would change nothing
+FORCED = {"details", "stream"}  # arguments that would change nothing
 
 
 def bare(schema):
