@@ -26,7 +26,7 @@ static const char *const places[] = {"%s/%s", "%s/../libexec/python-executor/%s"
 
 /* A worker's environment is the zygote's; the server needs none. */
 static const char *const zygote_environment[] = {"HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin",
-                                           "TMPDIR=/tmp", NULL};
+                                           "TMPDIR=/tmp", "LD_BIND_NOW=1", NULL};
 static const char *const server_environment[] = {NULL};
 
 static int open_program(const char *folder, const char *name) {

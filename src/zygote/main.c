@@ -93,15 +93,6 @@ static int start_python(const struct config *config, struct failure *ret_failure
     return 0;
 }
 
-/* Leaves malloc nothing to tidy up. It joins and sorts its free chunks when a larger block is asked for,
- * which each worker would do anew, and write to hundreds of pages all over the shared heap for it. */
-static void settle_heap(void) {
-    mallopt(M_MXFAST, 0); /* and none to be joined later */
-    malloc_trim(0);       /* joins */
-    void *volatile block = malloc(100000); /* sorts */
-    free(block);
-}
-
 /* What a worker may be charged with in the worst case that is innocent: it has its memory, has copied all
  * that it shares with us, and has filled its /tmp. Then some for the kernel's own, and for what it gets in
  * the time that the keeper, which shall be the first to see it, needs to look. */
@@ -181,7 +172,7 @@ int main(int argc, char **argv) {
         sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);
     probe_explain(&found, &sandbox.isolation);
-    settle_heap();
+    python_settle();
     int r = zygote_serve(&config, &sandbox, (unsigned)strtoul(argv[1], NULL, 10), &failure);
     sandbox_done(&sandbox);
     return r < 0 ? fail(&failure) : EXIT_SUCCESS;

@@ -6,6 +6,7 @@
 #include "zygote/python.h"
 
 #include "zygote/embedded.h"
+#include "zygote/heap.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -125,12 +126,19 @@ static int import_modules(const char *preload, struct failure *ret_failure) {
 }
 
 int python_start(const char *preload, struct failure *ret_failure) {
+    PyObjectArenaAllocator arenas = {.alloc = heap_arena, .free = heap_arena_free};
     int r;
+    heap_begin();
+    PyObject_SetArenaAllocator(&arenas);
     if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0 ||
         (r = import_modules(preload, ret_failure)) < 0 || (r = call("forget_environment", ret_failure)) < 0 ||
         (r = call("prepare", ret_failure)) < 0)
         return r;
     return 0;
+}
+
+void python_settle(void) {
+    heap_settle(PyObject_Malloc, PyObject_Free);
 }
 
 static bool is_below(const char *path, const char *folder) {

@@ -15,6 +15,9 @@
  * by commas), rehearses once and freezes the heap. */
 int python_start(const char *preload, struct failure *ret_failure);
 
+/* Last before the first fork: see heap.h. */
+void python_settle(void);
+
 /* The folders that imports read: absolute, existing, none below another. The strings live as long as
  * the process. Returns how many, or a negative errno. */
 int python_folders(const char **ret_paths, size_t max);
