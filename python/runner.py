@@ -381,7 +381,8 @@ def rehearse(once=False):
 
 
 def prepare():
-    """In the zygote, behind the imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
+    """In the zygote, behind its imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
+    forget_environment()
     rehearse(once=True)
     convert.learn()
     forget_machine()

@@ -80,7 +80,7 @@ const struct option_spec config_options[] = {
          "modules imported once, before any script comes; separated by commas"),
     NUMBER(recycle, "recycle", "PYTHON_EXECUTOR_RECYCLE", 10000, 1, 1000000000,
            "runs after which a fresh zygote takes over, with a new address layout and hash seed"),
-    NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 65000, 1000, 4000000000,
+    NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 63000, 1000, 4000000000,
            "first of the user ids used: the server's, then one for each worker"),
     TEXT(require, "require", "PYTHON_EXECUTOR_REQUIRE", "seccomp,rlimits,identity,filesystem,network",
          LETTERS "-,", "layers of confinement without which nothing is served; the first three always are"),

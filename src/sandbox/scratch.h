@@ -14,13 +14,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { SCRATCH_SLOTS = 2 * CONFIG_SLOTS };
-
 /* The folder that holds one folder for each worker; fd is -1 where workers mount instead. */
 struct scratch {
     int fd;
     char path[VIEW_PATH];
-    uint64_t keys[SCRATCH_SLOTS]; /* in the name of each worker's folder, so that no other knows it */
+    uint64_t keys[CONFIG_SLOTS]; /* of one zygote; in the name of each worker's folder, so that no other knows it */
 };
 
 /* Worker, in its own mount namespace: mounts /tmp and makes it the working directory. */

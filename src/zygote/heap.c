@@ -99,12 +99,19 @@ static void fill_pools(void *(*allocate)(size_t size), void (*release)(void *blo
     }
 }
 
+/* Where it is not so from the start, or was until a fork shared it. */
+static void join_pages(char *from, const char *end) {
+    for (char *page = align(from); page + HUGE <= end; page += HUGE)
+        (void)madvise(page, HUGE, MADV_COLLAPSE);
+}
+
 /* What is loaded from now on gets ordinary pages: a worker that needs one shall not be given 2 MiB. */
 static void close_region(void) {
     if (heap.next == NULL)
         return;
     char *rest = align(heap.next);
     munmap(rest, (size_t)(heap.end - rest));
+    join_pages(heap.start, rest);
     /* Nor shall the kernel join again what workers have written to. */
     (void)madvise(heap.start, (size_t)(rest - heap.start), MADV_NOHUGEPAGE);
     heap.next = NULL;
@@ -116,6 +123,5 @@ void heap_settle(void *(*allocate)(size_t size), void (*release)(void *block)) {
     mallopt(M_MXFAST, 0); /* no chunks to be joined later, by each worker anew */
     fill_chunks();
     mallopt(M_MMAP_THRESHOLD, 128 << 10);
-    for (char *page = align(heap.brk); page + HUGE <= (char *)sbrk(0); page += HUGE)
-        (void)madvise(page, HUGE, MADV_COLLAPSE);
+    join_pages(heap.brk, sbrk(0));
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static PyObject *runner; /* the namespace that python/runner.py was executed in; it holds the other modules */
 
@@ -125,16 +126,19 @@ static int import_modules(const char *preload, struct failure *ret_failure) {
     return r;
 }
 
-int python_start(const char *preload, struct failure *ret_failure) {
+int python_start(struct failure *ret_failure) {
     PyObjectArenaAllocator arenas = {.alloc = heap_arena, .free = heap_arena_free};
     int r;
     heap_begin();
     PyObject_SetArenaAllocator(&arenas);
-    if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0 ||
-        (r = import_modules(preload, ret_failure)) < 0 || (r = call("forget_environment", ret_failure)) < 0 ||
-        (r = call("prepare", ret_failure)) < 0)
+    if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0)
         return r;
-    return 0;
+    return call("prepare", ret_failure);
+}
+
+int python_import(const char *modules, struct failure *ret_failure) {
+    int r = import_modules(modules, ret_failure);
+    return r < 0 ? r : call("prepare", ret_failure);
 }
 
 void python_settle(void) {
@@ -180,6 +184,16 @@ void python_after_fork_parent(void) {
 
 void python_after_fork_child(void) {
     PyOS_AfterFork_Child();
+}
+
+pid_t python_fork(void) {
+    PyOS_BeforeFork();
+    pid_t pid = fork();
+    if (pid == 0)
+        PyOS_AfterFork_Child();
+    else
+        PyOS_AfterFork_Parent();
+    return pid < 0 ? -errno : pid;
 }
 
 int python_warm_up(bool rehearse) {

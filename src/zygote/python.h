@@ -10,10 +10,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
-/* Starts the interpreter, executes the files of python/, imports the modules named in preload (separated
- * by commas), rehearses once and freezes the heap. */
-int python_start(const char *preload, struct failure *ret_failure);
+/* Starts the interpreter, executes the files of python/, rehearses once and freezes the heap. */
+int python_start(struct failure *ret_failure);
+
+/* Imports modules, whose names are separated by commas, and does the same. */
+int python_import(const char *modules, struct failure *ret_failure);
+
+/* As fork(2), with Python's own hooks. The pid, 0 in the child, or a negative errno. */
+pid_t python_fork(void);
 
 /* Last before the first fork: see heap.h. */
 void python_settle(void);
