@@ -169,6 +169,9 @@ static int become(struct branch *branch, unsigned flavour, const int channel[2],
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != before)
         return -ESRCH;
+    /* Its own: as long as we held them it would not hear of its server's end. */
+    fd_close(branch->announce);
+    fd_close(branch->channel);
     *branch = (struct branch){.flavours = {flavour, flavour},
                               .first_slot = branch->first_slot + CONFIG_SLOTS,
                               .announce = fcntl(INHERIT_CHANNEL, F_DUPFD_CLOEXEC, INHERIT_END),

@@ -215,12 +215,12 @@ static void test_each_flavour_has_its_zygote(void **state) {
     assert_int_equal(pandas->stage, JOB_WAITING);
     hand_over(&scene, 0, 1, (struct flavours){1, FLAVOUR_MAX - 1});
     assert_int_equal(pandas->stage, JOB_RUNNING);
-    runs_scene_take(&scene, 0, plain, &worker);
+    runs_scene_take_unread(&scene, 0, plain, &worker);
     runs_scene_close_worker(&worker);
-    runs_scene_take(&scene, 1, pandas, &worker);
+    runs_scene_take_unread(&scene, 1, pandas, &worker);
     runs_scene_close_worker(&worker);
     struct job *numpy = submit(&scene, "import numpy");
-    runs_scene_take(&scene, 1, numpy, &worker);
+    runs_scene_take_unread(&scene, 1, numpy, &worker);
     runs_scene_close_worker(&worker);
     runs_scene_verdict(&scene, 0, plain, ENDING_EXIT);
     runs_scene_verdict(&scene, 1, pandas, ENDING_EXIT);
