@@ -240,5 +240,5 @@ int main(int argc, char **argv) {
     /* The first one is the last to end. */
     if (branch.flavours.first == 0)
         sandbox_done(&sandbox);
-    return r < 0 ? fail(&failure) : EXIT_SUCCESS;
+    return r < 0 ? fail(&failure) : branch.broken ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -194,7 +194,7 @@ static int hear_workers(struct zygote *zygote, struct failure *ret_failure) {
 /* As it should, when the server has let go of it; or else the whole tree is to be made anew. */
 static void next_ended(struct zygote *zygote, const struct verdict *how) {
     if (how->ending != ENDING_EXIT || how->code != 0)
-        zygote->ended = true;
+        zygote->branch->broken = zygote->ended = true;
     zygote->branch->next = 0;
 }
 
