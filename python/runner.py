@@ -9,6 +9,7 @@ shares this process and may overwrite all of it. What the server believes is che
 import _json
 import builtins
 import gc
+import importlib.util
 import io
 import json.decoder
 import linecache
@@ -41,6 +42,7 @@ seed_random = random.seed
 Module = types.ModuleType
 kept = []  # a result; to free it may take long, or run the script's code, before the answer is out
 StringIO = io.StringIO
+find_module = importlib.util.find_spec
 
 
 # --- Standard streams -------------------------------------------------------------------------------
@@ -389,10 +391,19 @@ def main():
 """
 
 
-def preload(names):
+def is_installed(name):
+    """As far as that can be seen without importing anything."""
+    return find_module(name.rstrip("?").partition(".")[0]) is not None
+
+
+def wants(names):
+    """Whether preload() would import any of them, or fail."""
+    return any(not name.endswith("?") or is_installed(name) for name in names)
+
+
+def preload(names, folder):
     """A name that ends in ? is left out where there is no such package."""
-    figures.begin_list()
-    with figures.importing():
+    with figures.importing(folder):
         for name in names:
             try:
                 __import__(name.removesuffix("?"))
@@ -425,9 +436,9 @@ def rehearse(once=False):
 
 
 def prepare():
-    """In the zygote, behind the imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
+    """In the zygote, behind its imports. Everything that lives now lives for ever: the collector never touches, and so never copies, it."""
+    forget_environment()
     rehearse(once=True)
-    figures.keep_list()
     convert.learn()
     figures.learn()
     figures.forget_fonts()

@@ -30,7 +30,7 @@ with open(PROGRAM + "-zygote", "rb") as _file:
     SANITIZED = b"__asan_init" in _file.read()
 unsanitized = pytest.mark.skipif(SANITIZED, reason="AddressSanitizer stands in for what is tested")
 
-IDS_PER_SERVICE = 1000  # the server's and 2 x 256 workers', see --uid-base
+IDS_PER_SERVICE = 3000  # the server's and 2 x 4 x 256 workers', see --uid-base
 TIMEOUT = 30
 
 
@@ -111,6 +111,11 @@ def state_of(pid):
     return text[text.rindex(b")") + 2 :][:1].decode() if b")" in text else ""
 
 
+def is_zygote(pid):
+    """Of those that are forks of another; see become() in src/zygote/main.c."""
+    return read_proc(pid, "comm").startswith(b"zygote-")
+
+
 def descriptor_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -164,7 +169,7 @@ class Service:
 
     def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False, behind=()):
         Service.count += 1
-        self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 800 * IDS_PER_SERVICE
+        self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 266 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
         self.out_path = os.path.join(self.folder.name, "stdout")
         self.log_path = os.path.join(self.folder.name, "stderr")
@@ -259,8 +264,15 @@ class Service:
         found = self.zygote_pids()
         return found[0] if found else None
 
+    def flavour_pids(self, above=None):
+        """The zygotes that are forks of one another, for more that is imported; not the first of each tree."""
+        above = self.zygote_pids() if above is None else above
+        found = [pid for zygote in above for pid in self.children(zygote, "python-executor-zygote") if is_zygote(pid)]
+        return found + self.flavour_pids(found) if found else []
+
     def worker_pids(self):
-        return [pid for zygote in self.zygote_pids() for pid in self.children(zygote, "python-executor-zygote")]
+        zygotes = self.zygote_pids() + self.flavour_pids()
+        return [pid for zygote in zygotes for pid in self.children(zygote, "python-executor-zygote") if pid not in zygotes]
 
     def ready_pids(self):
         """The workers once none of them is still being made: those that were looked at, since another may be

@@ -80,11 +80,11 @@ const struct option_spec config_options[] = {
     NUMBER(max_scratch_mb, "max-scratch-mb", "PYTHON_EXECUTOR_MAX_SCRATCH_MB", 0, 0, 65536,
            "MiB of files that a request may ask for; 0 for no more than --scratch-mb"),
 
-    TEXT(preload, "preload", "PYTHON_EXECUTOR_PRELOAD", "numpy,pandas", LETTERS DIGITS "_.,?",
+    TEXT(preload, "preload", "PYTHON_EXECUTOR_PRELOAD", "numpy,pandas,matplotlib.pyplot?", LETTERS DIGITS "_.,?",
          "modules imported once, before any script comes; separated by commas; with ? behind its name one may be missing"),
     NUMBER(recycle, "recycle", "PYTHON_EXECUTOR_RECYCLE", 10000, 1, 1000000000,
            "runs after which a fresh zygote takes over, with a new address layout and hash seed"),
-    NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 65000, 1000, 4000000000,
+    NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 63000, 1000, 4000000000,
            "first of the user ids used: the server's, then one for each worker"),
     TEXT(require, "require", "PYTHON_EXECUTOR_REQUIRE", "seccomp,rlimits,identity,filesystem,network",
          LETTERS "-,", "layers of confinement without which nothing is served; the first three always are"),

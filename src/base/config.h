@@ -13,8 +13,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* CONFIG_UIDS: the server's user id, and one for each slot of the two zygotes that may live at once. */
-enum { CONFIG_TEXT = 256, CONFIG_ARGS = 48, CONFIG_SLOTS = 256, CONFIG_UIDS = 1 + 2 * CONFIG_SLOTS };
+/* CONFIG_SLOTS: of one zygote, of which there is one for each of so many flavours, and all of that twice while others
+ * take over. CONFIG_UIDS: the server's user id, and one for each slot. */
+enum { CONFIG_TEXT = 256, CONFIG_ARGS = 48, CONFIG_SLOTS = 256, CONFIG_FLAVOURS = 4 };
+enum { CONFIG_UIDS = 1 + 2 * CONFIG_FLAVOURS * CONFIG_SLOTS };
 
 struct config {
     /* where it listens */

@@ -6,6 +6,7 @@
 #include "cli/arguments.h"
 
 #include "base/fd.h"
+#include "base/flavour.h"
 #include "wire/console.h"
 #include "wire/frame.h"
 
@@ -39,7 +40,7 @@ static const struct own_option {
     {"args", "JSON", CONSOLE_ARGS, "an array: main(*args, **kwargs)"},
     {"kwargs", "JSON", CONSOLE_KWARGS, "an object, likewise"},
     {"file", "[NAME=]PATH", CONSOLE_FILE, "a copy of the file is in the script's /tmp; may be given again"},
-    {"limit", "KEY=VALUE", 0, "wall_ms, cpu_ms, memory_mb or output_kb, as the option of that name"},
+    {"limit", "KEY=VALUE", 0, "wall_ms, cpu_ms, memory_mb, output_kb or scratch_mb, as the option of that name"},
     {"seed", "N", CONSOLE_SEED, "random.seed(N), and numpy's"},
     {"convert", NULL, CONSOLE_CONVERT, "results that are not JSON become JSON"},
     {"output", "PATTERN", CONSOLE_OUTPUT, "files in /tmp that --json is to have; may be given again"},
@@ -117,6 +118,8 @@ static int add_script(struct arguments *arguments, const char *path, struct fail
     int r = read_whole(path, "the script", arguments->config.script_kb, "--script-kb", &content, ret_failure);
     if (r == 0 && (r = add_part(&arguments->request, CONSOLE_SCRIPT, NULL, &content)) < 0)
         failure_set(ret_failure, -r, "the script", "%s", strerror(-r));
+    if (r == 0)
+        flavour_narrow(arguments->config.preload, content.data, content.len);
     buf_done(&content);
     return r;
 }
@@ -197,7 +200,8 @@ static void settle_config(struct config *config) {
     config->workers = config->crew = config->queue = 1;
     config->queue_ms = WAIT_MS; /* for Python to be loaded; the manager sees whether it still is */
     config->body_kb = CONSOLE_MAX >> 10;
-    config->max_wall_ms = config->max_cpu_ms = config->max_memory_mb = config->max_output_kb = 0;
+    config->max_wall_ms = config->max_cpu_ms = config->max_memory_mb = 0;
+    config->max_output_kb = config->max_scratch_mb = 0;
 }
 
 int arguments_take(struct arguments *ret_arguments, int argc, char *const *argv, struct failure *ret_failure) {

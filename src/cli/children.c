@@ -26,7 +26,7 @@ static const char *const places[] = {"%s/%s", "%s/../libexec/python-executor/%s"
 
 /* A worker's environment is the zygote's; the server needs none. */
 static const char *const zygote_environment[] = {"HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin",
-                                           "TMPDIR=/tmp", NULL};
+                                           "TMPDIR=/tmp", "LD_BIND_NOW=1", NULL};
 static const char *const server_environment[] = {NULL};
 
 static int open_program(const char *folder, const char *name) {
@@ -166,10 +166,11 @@ pid_t children_start_server(const struct programs *programs, const struct config
 }
 
 pid_t children_start_zygote(const struct programs *programs, const struct config *config, int control,
-                            int channel, unsigned first_slot) {
+                            int channel, unsigned first_slot, bool alone) {
     char slot[16];
     snprintf(slot, sizeof slot, "%u", first_slot);
-    char *arguments[CONFIG_ARGS] = {strdup("python-executor-zygote"), strdup(slot)};
+    char *arguments[CONFIG_ARGS] = {strdup("python-executor-zygote"), strdup(slot),
+                                     strdup(alone ? "alone" : "tree")};
     int r = config_to_args(config, arguments, CONFIG_ARGS);
     pid_t manager = getpid();
     pid_t pid = r < 0 ? r : fork_child();

@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/failure.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* The programs beside this one, opened at start, since a child that has changed its user may not be
@@ -22,8 +23,9 @@ void programs_close(struct programs *programs);
 pid_t children_start_server(const struct programs *programs, const struct config *config, int control,
                             int listen_fd);
 
-/* Starts a zygote, whose workers use slots from first_slot on. */
+/* Starts a zygote, whose workers use slots from first_slot on; `alone` it imports all that is preloaded itself, and
+ * otherwise it has one for each flavour. */
 pid_t children_start_zygote(const struct programs *programs, const struct config *config, int control,
-                            int channel, unsigned first_slot);
+                            int channel, unsigned first_slot, bool alone);
 
 #endif

@@ -40,6 +40,7 @@ struct child {
     int control; /* messages to and from it */
     int channel; /* zygote: the server's end of its channel until the zygote is ready */
     bool ready;
+    bool complete; /* zygote: all its flavours are ready */
     bool retiring; /* zygote: another one takes, or has taken, over */
 };
 
@@ -55,6 +56,7 @@ struct manager {
     uint64_t start_after_us; /* not before that is a dead child started again */
     unsigned backoff_ms;
     bool served;   /* it has been ready once */
+    bool complete; /* and all that is preloaded was there */
     bool stopping; /* SIGTERM came */
     uint64_t stop_by_us;
     int status;
@@ -91,10 +93,10 @@ static void start_server(struct manager *manager) {
 static void start_zygote(struct manager *manager, struct child *child) {
     int ends[2] = {-1, -1};
     int channel[2] = {-1, -1};
-    unsigned first_slot = (unsigned)(child - manager->zygotes) * CONFIG_SLOTS;
+    unsigned first_slot = (unsigned)(child - manager->zygotes) * CONFIG_FLAVOURS * CONFIG_SLOTS;
     pid_t pid = -1;
     if (message_pair(ends) == 0 && message_pair(channel) == 0)
-        pid = children_start_zygote(&manager->programs, manager->config, ends[1], channel[1], first_slot);
+        pid = children_start_zygote(&manager->programs, manager->config, ends[1], channel[1], first_slot, false);
     fd_close(ends[1]);
     fd_close(channel[1]);
     if (pid < 0) {
@@ -160,10 +162,21 @@ static void print_layers(const struct isolation *isolation) {
     }
 }
 
-static void zygote_ready(struct manager *manager, struct child *child) {
-    const struct message message = {.kind = MESSAGE_CHANNEL};
-    child->ready = true;
+/* All that it imports is there. */
+static void zygote_complete(struct manager *manager, struct child *child) {
+    if (!manager->complete)
+        log_info("all that is preloaded is there after %.2f s", (double)(clock_us() - manager->begun_us) / 1e6);
+    child->complete = manager->complete = true;
     manager->backoff_ms = 0;
+}
+
+static void zygote_ready(struct manager *manager, struct child *child, struct flavours flavours) {
+    const struct message message = {.kind = MESSAGE_CHANNEL, .flavours = flavours};
+    if (flavours.last + 1 >= flavour_count(manager->config->preload))
+        zygote_complete(manager, child);
+    if (flavours.first > 0)
+        return; /* the server has its channel from the zygote that it is a fork of */
+    child->ready = true;
     /* The server serves them as GET /isolation. */
     message_send_layers(manager->server.control, &manager->isolation);
     /* A server that is just being started anew gets the channel of the zygote that starts with it. */
@@ -187,7 +200,7 @@ static void zygote_ready(struct manager *manager, struct child *child) {
 /* Before the service has been ready once, what fails would fail again: say it and stop. */
 static void child_failed(struct manager *manager, const struct failure *failure) {
     log_error("%.*s: %.*s", (int)sizeof failure->stage, failure->stage, (int)sizeof failure->text, failure->text);
-    if (manager->served)
+    if (manager->complete)
         return;
     grants_print_for(stderr, failure);
     manager->status = EXIT_FAILURE;
@@ -203,7 +216,7 @@ static void take_message(struct manager *manager, struct child *child, const str
         if (message->layer.layer < LAYER_COUNT)
             manager->isolation.layers[message->layer.layer] = message->layer.state;
         break;
-    case MESSAGE_READY: zygote_ready(manager, child); break;
+    case MESSAGE_READY: zygote_ready(manager, child, message->flavours); break;
     case MESSAGE_FAILED: child_failed(manager, &message->failure); break;
     case MESSAGE_RETIRE:
         log_debug("a zygote has run its number of jobs");
@@ -237,7 +250,7 @@ static void child_ended(struct manager *manager, struct child *child, const char
         log_warning("the %s was killed by signal %d", name, WTERMSIG(status));
     else if (!expected && manager->served)
         log_warning("the %s ended with status %d", name, WEXITSTATUS(status));
-    bool was_ready = child->ready || child == &manager->server;
+    bool was_ready = child->complete || child == &manager->server;
     if (child != &manager->server)
         cgroup_sweep(); /* its folders are swept by the next one */
     forget(child);

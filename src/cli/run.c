@@ -154,7 +154,7 @@ static int start_zygote(struct run *run) {
     run->zygote.control = ends[0];
     if ((r = message_pair(channel)) == 0) {
         run->channel = channel[0];
-        run->zygote.pid = children_start_zygote(&run->programs, &run->arguments.config, ends[1], channel[1], 0);
+        run->zygote.pid = children_start_zygote(&run->programs, &run->arguments.config, ends[1], channel[1], 0, true);
         r = run->zygote.pid < 0 ? (int)run->zygote.pid : 0;
         fd_close(channel[1]);
     }
@@ -206,7 +206,7 @@ static void child_failed(struct run *run, const struct failure *failure) {
 }
 
 static void zygote_ready(struct run *run) {
-    const struct message message = {.kind = MESSAGE_CHANNEL};
+    const struct message message = {.kind = MESSAGE_CHANNEL, .flavours = {0, FLAVOUR_MAX - 1}};
     if (run->channel < 0)
         return;
     if (message_send(run->server.control, &message, &run->channel, 1) < 0)

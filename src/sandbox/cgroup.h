@@ -14,13 +14,14 @@
 #ifndef PX_SANDBOX_CGROUP_H
 #define PX_SANDBOX_CGROUP_H
 
+#include "base/config.h"
 #include "base/failure.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CGROUP_SLOTS = 1024, CGROUP_CONTROLLERS = 3 };
+enum { CGROUP_SLOTS = 2 * CONFIG_FLAVOURS * CONFIG_SLOTS, CGROUP_CONTROLLERS = 3 };
 
 enum cgroup_version { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
 

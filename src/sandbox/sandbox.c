@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "sandbox/chroot.h"
 #include "sandbox/credentials.h"
+#include "sandbox/folder.h"
 #include "sandbox/landlock.h"
 #include "sandbox/namespaces.h"
 #include "sandbox/rlimits.h"
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -156,6 +158,32 @@ void sandbox_done(struct sandbox *sandbox) {
     seccomp_done(&sandbox->filter);
     scratch_done(&sandbox->scratch);
     sandbox->proc_fd = fd_close(sandbox->proc_fd);
+}
+
+int sandbox_lend_folder(struct sandbox *sandbox, char ret_path[VIEW_PATH], struct failure *ret_failure) {
+    const struct scratch *scratch = &sandbox->scratch;
+    if (!sandbox->plan.mounts) {
+        snprintf(ret_path, VIEW_PATH, "%.100s/import",
+                 sandbox->plan.chroot ? chroot_path(scratch->path) : scratch->path);
+        return mkdirat(scratch->fd, "import", 0700) < 0
+                   ? failure_set(ret_failure, errno, "scratch", "cannot make %.100s: %s", ret_path, strerror(errno))
+                   : 0;
+    }
+    /* Where workers have theirs, and in a namespace of its own: there may be workers already. */
+    snprintf(ret_path, VIEW_PATH, "/tmp");
+    int r = namespaces_own_mounts(ret_failure);
+    if (r < 0)
+        return r;
+    return mount("import", ret_path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=16m,mode=0700") < 0
+               ? failure_set(ret_failure, errno, "mount-namespace", "mounting a tmpfs on /tmp was refused: %s", strerror(errno))
+               : 0;
+}
+
+void sandbox_take_folder(const struct sandbox *sandbox) {
+    if (sandbox->plan.mounts)
+        umount2("/tmp", MNT_DETACH);
+    else
+        folder_remove(sandbox->scratch.fd, "import");
 }
 
 /* Who the worker is as the zygote sees it. */

@@ -41,10 +41,14 @@ struct sandbox {
     int proc_fd;    /* the host's /proc, opened before it goes out of sight; never a worker's */
 };
 
-/* Zygote, once; after Python has imported everything, since the host's files are out of reach afterwards. */
+/* Zygote, once; behind it no more is in reach than what a worker has. */
 int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
                     struct failure *ret_failure);
 void sandbox_done(struct sandbox *sandbox);
+
+/* Zygote: a folder to write to that is nobody else's, and what becomes of it. Its path is good for VIEW_PATH bytes. */
+int sandbox_lend_folder(struct sandbox *sandbox, char ret_path[VIEW_PATH], struct failure *ret_failure);
+void sandbox_take_folder(const struct sandbox *sandbox);
 
 /* Zygote: as fork(2), see namespaces_clone(); into the control group and with the folder of its slot where there are
  * any. A

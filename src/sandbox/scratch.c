@@ -96,14 +96,14 @@ void scratch_sweep(void) {
 enum { NAME = 32 };
 
 static const char *name_of(const struct scratch *scratch, unsigned slot, char space[NAME]) {
-    snprintf(space, NAME, "%u-%016llx", slot, (unsigned long long)scratch->keys[slot]);
+    snprintf(space, NAME, "%u-%016llx", slot, (unsigned long long)scratch->keys[slot % CONFIG_SLOTS]);
     return space;
 }
 
 int scratch_make(struct scratch *scratch, unsigned slot, uid_t uid, gid_t gid, struct failure *ret_failure) {
     char name[NAME];
     /* Landlock keeps nobody from asking for a file by its name. */
-    if (getrandom(&scratch->keys[slot], sizeof scratch->keys[slot], 0) != sizeof scratch->keys[slot])
+    if (getrandom(&scratch->keys[slot % CONFIG_SLOTS], sizeof scratch->keys[slot % CONFIG_SLOTS], 0) != sizeof scratch->keys[slot % CONFIG_SLOTS])
         return failure_set(ret_failure, EIO, "scratch", "getrandom() has nothing");
     name_of(scratch, slot, name);
     if (mkdirat(scratch->fd, name, 0700) < 0 || (uid != geteuid() && fchownat(scratch->fd, name, uid, gid, 0) < 0))

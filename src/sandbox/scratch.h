@@ -14,14 +14,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { SCRATCH_SLOTS = 2 * CONFIG_SLOTS };
-
 /* The folder that holds one folder for each worker; fd is -1 where workers mount instead. In such a worker tmpfs_fd is
  * what it has mounted, until it has told the zygote. */
 struct scratch {
     int fd;
     char path[VIEW_PATH];
-    uint64_t keys[SCRATCH_SLOTS]; /* in the name of each worker's folder, so that no other knows it */
+    uint64_t keys[CONFIG_SLOTS]; /* of one zygote; in the name of each worker's folder, so that no other knows it */
     int tmpfs_fd;
     uint64_t tmpfs_bytes; /* that it holds */
 };

@@ -78,6 +78,7 @@ struct job *job_new(const struct config *config, const struct job_request *reque
     job->references = 1;
     job->stdin_fd = -1;
     job->wants_details = request->wants_details;
+    job->flavour = flavour_of(config->preload, request->script.data, request->script.size);
     set_limits(job, config, request);
     take_stdin(job, request->take_stdin);
     /* An error text may be a little longer than the smallest result limit. */

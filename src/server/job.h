@@ -58,6 +58,7 @@ struct job {
     bool wants_details;
     bool expired;   /* waited too long; it never ran */
     bool cancelled; /* nobody waits for it */
+    unsigned flavour;
 
     /* in */
     struct buf order; /* the FRAME_JOB as it goes over the channel */

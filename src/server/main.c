@@ -77,7 +77,7 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
         if (r != 1)
             _exit(EXIT_FAILURE); /* the manager is gone, and so is what this server is for */
         if (message.kind == MESSAGE_CHANNEL && fds[0] >= 0) {
-            if (pool_add(&server->runs.pool, fd_steal(&fds[0])) < 0)
+            if (pool_add(&server->runs.pool, fd_steal(&fds[0]), message.flavours) < 0)
                 log_error("no memory for the channel to a zygote");
         } else if (message.kind == MESSAGE_LAYER && message.layer.layer < LAYER_COUNT) {
             server->http.api.isolation.layers[message.layer.layer] = message.layer.state;

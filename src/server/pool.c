@@ -3,6 +3,7 @@
 #include "server/pool.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,18 +28,30 @@ static void free_link(uv_handle_t *handle) {
     free(link);
 }
 
+static bool is_current(const struct link *link) {
+    for (unsigned i = 0; i < FLAVOUR_MAX; i++)
+        if (link->pool->current[i] == link)
+            return true;
+    return false;
+}
+
+static void give_up_place(const struct link *link) {
+    for (unsigned i = 0; i < FLAVOUR_MAX; i++)
+        if (link->pool->current[i] == link)
+            link->pool->current[i] = NULL;
+}
+
 static void close_link(struct link *link) {
     if (link->closing)
         return;
     link->closing = true;
-    if (link->pool->current == link)
-        link->pool->current = NULL;
+    give_up_place(link);
     uv_close((uv_handle_t *)&link->poll, free_link);
 }
 
 /* A zygote that takes no new jobs ends when it has none left: closing its channel tells it so. */
 static void close_if_done(struct link *link) {
-    if (link->jobs == 0 && link->pool->current != link)
+    if (link->jobs == 0 && !is_current(link))
         close_link(link);
 }
 
@@ -66,8 +79,7 @@ static void end_job(struct link *link, uint64_t number, const struct verdict *ve
 
 static void lose(struct link *link) {
     const struct verdict lost = {.ending = ENDING_NO_WORKER};
-    if (link->pool->current == link)
-        link->pool->current = NULL;
+    give_up_place(link);
     while (link->jobs > 0)
         end_job(link, 0, &lost);
     close_link(link);
@@ -86,6 +98,8 @@ static void hear(uv_poll_t *poll, int status, int events) {
             lose(link);
             return;
         }
+        if (message.kind == MESSAGE_CHANNEL && fds[0] >= 0 && pool_add(link->pool, fd_steal(&fds[0]), message.flavours) < 0)
+            log_error("no memory for the channel to a zygote");
         message_close_fds(fds);
         if (message.kind == MESSAGE_VERDICT) {
             end_job(link, message.job, &message.verdict);
@@ -94,8 +108,16 @@ static void hear(uv_poll_t *poll, int status, int events) {
     }
 }
 
-int pool_add(struct pool *pool, int take_channel) {
-    struct link *before = pool->current;
+static void take_places(struct link *link, struct flavours flavours) {
+    for (unsigned i = flavours.first; i <= flavours.last && i < FLAVOUR_MAX; i++) {
+        struct link *before = link->pool->current[i];
+        link->pool->current[i] = link;
+        if (before != NULL)
+            close_if_done(before);
+    }
+}
+
+int pool_add(struct pool *pool, int take_channel, struct flavours flavours) {
     struct link *link = calloc(1, sizeof *link);
     if (link == NULL) {
         fd_close(take_channel);
@@ -110,24 +132,23 @@ int pool_add(struct pool *pool, int take_channel) {
         return r;
     }
     uv_poll_start(&link->poll, UV_READABLE | UV_DISCONNECT, hear);
-    pool->current = link;
-    if (before != NULL)
-        close_if_done(before);
+    take_places(link, flavours);
     pool->available(pool->context);
     return 0;
 }
 
 int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS]) {
     struct message message = {.kind = MESSAGE_RUN, .job = job->number, .run = job->limits};
-    if (pool->current == NULL)
+    struct link *link = pool->current[job->flavour];
+    if (link == NULL)
         return -ENOTCONN;
-    int r = message_send(pool->current->fd, &message, fds, message_count_fds(fds));
+    int r = message_send(link->fd, &message, fds, message_count_fds(fds));
     if (r < 0)
         return r;
-    job->link = pool->current;
+    job->link = link;
     job->next = pool->running;
     pool->running = job;
-    pool->current->jobs++;
+    link->jobs++;
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* The zygotes this server has a channel to: the one that takes new jobs, and older ones that finish
- * what they have.
+/* The zygotes this server has a channel to: for each flavour the one that takes new jobs, and older ones that
+ * finish what they have.
  */
 #ifndef PX_SERVER_POOL_H
 #define PX_SERVER_POOL_H
@@ -10,7 +10,7 @@
 
 struct pool {
     uv_loop_t *loop;
-    struct link *current; /* takes new jobs; NULL while there is no zygote */
+    struct link *current[FLAVOUR_MAX]; /* takes new jobs of that flavour; NULL while there is no zygote */
     struct job *running;  /* those that a zygote has */
     /* Tells that the verdict is in (job->verdict); the job has left the pool. */
     void (*ended)(struct job *job);
@@ -21,10 +21,10 @@ struct pool {
 
 void pool_init(struct pool *pool, uv_loop_t *loop);
 
-/* Takes the channel to a fresh zygote; the one before gets no more jobs. */
-int pool_add(struct pool *pool, int take_channel);
+/* Takes the channel to a fresh zygote of these flavours; the ones before get no more jobs of theirs. */
+int pool_add(struct pool *pool, int take_channel, struct flavours flavours);
 
-/* Gives the job and its three descriptors (not taken) to the zygote. -ENOTCONN while there is none,
+/* Gives the job and its three descriptors (not taken) to the zygote. -ENOTCONN while there is none of its flavour,
  * -EAGAIN where it does not read, or another negative errno; the job is untouched then. */
 int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS]);
 

@@ -7,6 +7,7 @@
  *   who              to whom        message            means                       descriptors
  *   manager          server         MESSAGE_LAYER      what became of a layer      -
  *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
+ *   zygote           server         MESSAGE_CHANNEL    the next flavour is ready   its channel
  *   manager          server         MESSAGE_DRAIN      take no more, finish        -
  *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
  *   manager          server         MESSAGE_CONSOLE    one run is here, of `run`   enum console_fd
@@ -16,7 +17,7 @@
  *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it -
  *   zygote           server         MESSAGE_VERDICT    how the job ended           -
  *   zygote           manager        MESSAGE_LAYER      what became of a layer      -
- *   zygote           manager        MESSAGE_READY      the first worker is ready   -
+ *   zygote           manager        MESSAGE_READY      a flavour's first worker is ready   -
  *   zygote           manager        MESSAGE_FAILED     cannot work here, why       -
  *   zygote           manager        MESSAGE_RETIRE     time for a fresh zygote     -
  *   zygote           worker         MESSAGE_GO         your ids are mapped         -
@@ -31,6 +32,7 @@
 #define PX_WIRE_MESSAGE_H
 
 #include "base/failure.h"
+#include "base/flavour.h"
 #include "base/layer.h"
 
 #include <stddef.h>
@@ -115,6 +117,7 @@ struct message {
         struct worker_baseline baseline;
         uint64_t scratch_bytes; /* that it holds */
         struct console_end end;
+        struct flavours flavours; /* MESSAGE_CHANNEL; MESSAGE_READY to the manager */
     };
 };
 

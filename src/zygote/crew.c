@@ -39,8 +39,9 @@ static uint64_t find_resident_factor(const struct crew *crew) {
     return after.resident_bytes > before.resident_bytes + PROBE / 2 ? RLIMITS_ADDRESS_FACTOR : 1;
 }
 
-void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle) {
-    *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .wanted_idle = wanted_idle};
+void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t usual_idle) {
+    *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .usual_idle = usual_idle};
+    crew->wanted_idle = (usual_idle + 3) / 4;
     for (size_t i = 0; i < CREW_MAX; i++)
         crew->members[i].control = crew->members[i].tmpfs = -1;
     crew->resident_factor = find_resident_factor(crew);
@@ -268,6 +269,7 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
     if (crew->running == 0)
         crew->disk_before = scratch_used(&crew->sandbox->scratch);
     set_state(crew, member, MEMBER_RUNNING);
+    crew->wanted_idle = crew->usual_idle;
     if (r < 0) {
         kill_member(member);
         return r;

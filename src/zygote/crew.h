@@ -41,7 +41,8 @@ struct crew {
     struct member members[CREW_MAX];
     unsigned first_slot;
     uint64_t resident_factor; /* of a job's memory, before it has too much: see crew.c */
-    size_t wanted_idle;
+    size_t wanted_idle; /* few until there is a job, since there may never be one for this flavour */
+    size_t usual_idle;
     size_t starting;
     size_t idle;
     size_t running;
@@ -53,7 +54,7 @@ struct crew {
 };
 
 /* first_slot keeps the user ids of two zygotes apart while one takes over from the other. */
-void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t wanted_idle);
+void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t usual_idle);
 
 /* Kills all and waits for their end. */
 void crew_done(struct crew *crew);

@@ -164,25 +164,24 @@ static uint64_t less(uint64_t all, uint64_t before) {
     return all > before ? all - before : 0;
 }
 
+/* By itself or not, as the kernel says. */
+static struct verdict verdict_of(int status) {
+    return WIFEXITED(status) ? (struct verdict){.ending = ENDING_EXIT, .code = (uint32_t)WEXITSTATUS(status)}
+                             : (struct verdict){.ending = ENDING_SIGNAL, .code = (uint32_t)WTERMSIG(status)};
+}
+
 static void judge(const struct member *member, int status, const struct rusage *usage,
                   struct verdict *ret_verdict) {
     uint64_t user = clock_timeval_us(usage->ru_utime);
     uint64_t system = clock_timeval_us(usage->ru_stime);
-    *ret_verdict = (struct verdict){
-        .wall_us = clock_us() - member->started_us,
-        .user_us = less(user, member->baseline.user_us),
-        .system_us = less(system, member->baseline.system_us),
-        .peak_bytes = less((uint64_t)usage->ru_maxrss * 1024, member->baseline.resident_bytes),
-    };
-    if (WIFEXITED(status)) {
-        ret_verdict->ending = ENDING_EXIT;
-        ret_verdict->code = (uint32_t)WEXITSTATUS(status);
+    *ret_verdict = verdict_of(status);
+    ret_verdict->wall_us = clock_us() - member->started_us;
+    ret_verdict->user_us = less(user, member->baseline.user_us);
+    ret_verdict->system_us = less(system, member->baseline.system_us);
+    ret_verdict->peak_bytes = less((uint64_t)usage->ru_maxrss * 1024, member->baseline.resident_bytes);
+    if (ret_verdict->ending == ENDING_EXIT || ret_verdict->code != SIGKILL)
         return;
-    }
-    ret_verdict->code = (uint32_t)WTERMSIG(status);
-    if (WTERMSIG(status) != SIGKILL)
-        ret_verdict->ending = ENDING_SIGNAL;
-    else if (member->killed_for != 0)
+    if (member->killed_for != 0)
         ret_verdict->ending = member->killed_for;
     else if (user + system >= member->cpu_limit_us)
         ret_verdict->ending = ENDING_CPU;
@@ -198,7 +197,7 @@ static struct member *member_of(struct crew *crew, pid_t pid) {
     return NULL;
 }
 
-int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdict) {
+pid_t keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdict) {
     struct rusage usage;
     int status;
     /* Without WUNTRACED: a stopped worker has not ended. */
@@ -207,8 +206,10 @@ int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdic
         return 0;
     *ret_job = 0;
     struct member *member = member_of(crew, pid);
-    if (member == NULL)
-        return 1;
+    if (member == NULL) {
+        *ret_verdict = verdict_of(status);
+        return pid;
+    }
     if (member->state == MEMBER_RUNNING && member->killed_for != ENDING_ANSWERED) {
         *ret_job = member->job;
         judge(member, status, &usage, ret_verdict);
@@ -221,5 +222,5 @@ int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdic
         crew->exonerated = true; /* if there is as much missing without it */
     }
     crew_forget(crew, member);
-    return 1;
+    return pid;
 }

@@ -21,8 +21,9 @@ void keeper_cancel(struct crew *crew, uint64_t job);
  * ended otherwise, and has or will have another verdict. */
 int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict);
 
-/* Reaps one dead worker. 1 with the verdict where it had a job without one (ret_job is then not 0),
- * 1 with ret_job 0 where it had none, 0 when no dead worker is left. */
-int keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdict);
+/* Reaps one dead child. Its pid, with the verdict where it was a worker whose job has none yet (ret_job is then not 0);
+ * with ret_job 0 otherwise, and where it was no worker at all the verdict says no more than exit or signal. 0 when no
+ * dead child is left. */
+pid_t keeper_reap(struct crew *crew, uint64_t *ret_job, struct verdict *ret_verdict);
 
 #endif

@@ -1,8 +1,8 @@
-/* The zygote program: python-executor-zygote FIRST_SLOT [options].
+/* The zygote program: python-executor-zygote FIRST_SLOT tree|alone [options].
  *
  * Started by the manager with the privileges that making workers needs, and with the environment that
- * scripts will see. Starts Python, imports what is to be preloaded, moves into the workers' root file
- * system, and serves.
+ * scripts will see. Starts Python, moves into the workers' root file system, forks a zygote for each flavour, which imports
+ * what is to be preloaded, and serves.
  */
 #include "base/config.h"
 #include "base/fd.h"
@@ -20,9 +20,11 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { MEMORY_SPARE_MB = 64 };
@@ -31,7 +33,7 @@ enum { MEMORY_SPARE_MB = 64 };
 static const char *const system_folders[] = {
     "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/share/zoneinfo", "/usr/lib/locale/C.utf8",
     "/etc/alternatives",
-    /* matplotlib's, and what its list of fonts names: python/figures.py */
+    /* matplotlib's, and what its list of fonts names */
     "/usr/share/matplotlib", "/usr/share/fonts",
 };
 
@@ -71,56 +73,58 @@ static void keep_threads_small(void) {
     pthread_attr_destroy(&attributes);
 }
 
-static int count_threads(void) {
+static int count_threads(int proc_fd) {
     int count = 0;
-    DIR *folder = opendir("/proc/self/task");
+    cleanup_fd int fd = openat(proc_fd, "self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
     if (folder == NULL)
         return -errno;
+    (void)fd_steal(&fd);
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
         count += entry->d_name[0] != '.';
     closedir(folder);
     return count;
 }
 
-static int start_python(const struct config *config, struct failure *ret_failure) {
-    keep_libraries_single_threaded();
+static int start_python(struct failure *ret_failure) {
     keep_threads_small();
-    int r = python_start(config->preload, ret_failure);
+    return python_start(ret_failure);
+}
+
+/* What is imported may want to write: settings, caches. It gets a folder that is gone afterwards. */
+static int import(struct sandbox *sandbox, const char *modules, struct failure *ret_failure) {
+    char folder[VIEW_PATH];
+    int r = sandbox_lend_folder(sandbox, folder, ret_failure);
     if (r < 0)
         return r;
-    int threads = count_threads();
+    keep_libraries_single_threaded();
+    r = python_import(modules, folder, ret_failure);
+    sandbox_take_folder(sandbox);
+    if (r < 0)
+        return r;
+    int threads = count_threads(sandbox->proc_fd);
     if (threads != 1)
         return failure_set(ret_failure, EBUSY, "Python",
                            "%d threads run after the imports, and only one may when workers are forked", threads);
     return 0;
 }
 
-/* Leaves malloc nothing to tidy up. It joins and sorts its free chunks when a larger block is asked for,
- * which each worker would do anew, and write to hundreds of pages all over the shared heap for it. */
-static void settle_heap(void) {
-    mallopt(M_MXFAST, 0); /* and none to be joined later */
-    malloc_trim(0);       /* joins */
-    void *volatile block = malloc(100000); /* sorts */
-    free(block);
-}
-
 /* What a worker may be charged with in the worst case that is innocent: it has its memory, has copied all
  * that it shares with us, and has filled its /tmp. Then some for the kernel's own, and for what it gets in
  * the time that the keeper, which shall be the first to see it, needs to look. */
-static uint64_t worker_memory(const struct config *config) {
+static uint64_t worker_memory(const struct config *config, int proc_fd) {
     char text[128];
     unsigned long long pages = 0;
-    if (fd_read_file(AT_FDCWD, "/proc/self/statm", text, sizeof text) > 0)
+    if (fd_read_file(proc_fd, "self/statm", text, sizeof text) > 0)
         sscanf(text, "%*u %llu", &pages);
     uint64_t ours = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     return ours + ((config_limit(config, LIMIT_MEMORY_MB).most + config_limit(config, LIMIT_SCRATCH_MB).most +
                     MEMORY_SPARE_MB) << 20);
 }
 
-/* What Python has to say to it: where it is, and how large. */
-static int complete_policy(const struct config *config, struct policy *policy, struct failure *ret_failure) {
+/* What Python has to say to it: where it is. */
+static int complete_policy(struct policy *policy, struct failure *ret_failure) {
     enum { SYSTEM = sizeof system_folders / sizeof system_folders[0] };
-    policy->memory_bytes = worker_memory(config);
     int count = python_folders(policy->read_only, POLICY_MAX_PATHS - SYSTEM - 1);
     if (count <= 0)
         return failure_set(ret_failure, EIO, "Python", "sys.path names no folder");
@@ -164,6 +168,67 @@ static int keep_folders_in_sight(const struct config *config, struct policy *pol
     return 0;
 }
 
+/* --- The tree --- */
+
+/* In a fork of the zygote of the flavour before: becomes the zygote of this one. */
+static int become(struct branch *branch, unsigned flavour, const int channel[2], pid_t before) {
+    char name[24];
+    snprintf(name, sizeof name, "zygote-%u", flavour);
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != before)
+        return -ESRCH;
+    /* Its own: as long as we held them it would not hear of its server's end. */
+    fd_close(branch->announce);
+    fd_close(branch->channel);
+    *branch = (struct branch){.flavours = {flavour, flavour},
+                              .first_slot = branch->first_slot + CONFIG_SLOTS,
+                              .announce = fcntl(INHERIT_CHANNEL, F_DUPFD_CLOEXEC, INHERIT_END),
+                              .channel = channel[0]};
+    return branch->announce < 0 ? -errno : fd_install(channel[1], INHERIT_CHANNEL);
+}
+
+/* Forks a zygote for each flavour that is left, one from the other, while this one can begin to work. Returns in all
+ * of them. */
+static int grow(const struct config *config, struct sandbox *sandbox, struct branch *branch, struct failure *ret_failure) {
+    unsigned count = flavour_count(config->preload);
+    for (unsigned flavour = branch->flavours.last + 1; flavour < count; flavour++) {
+        char modules[CONFIG_TEXT];
+        int channel[2];
+        flavour_modules(config->preload, flavour, modules);
+        if (!python_wants(modules)) {
+            branch->flavours.last = flavour;
+            continue;
+        }
+        pid_t self = getpid();
+        int r = message_pair(channel);
+        pid_t pid = r < 0 ? r : python_fork();
+        if (pid < 0)
+            return failure_set(ret_failure, -pid, "start", "cannot fork: %s", strerror(-pid));
+        if (pid > 0) {
+            fd_close(channel[0]);
+            fd_close(channel[1]);
+            branch->next = pid;
+            return 0;
+        }
+        if ((r = become(branch, flavour, channel, self)) < 0)
+            return failure_set(ret_failure, -r, "start", "no zygote for another flavour: %s", strerror(-r));
+        if ((r = import(sandbox, modules, ret_failure)) < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int serve(const struct config *config, bool alone, struct sandbox *sandbox, struct branch *branch,
+                 struct failure *ret_failure) {
+    int r = alone ? import(sandbox, config->preload, ret_failure) : grow(config, sandbox, branch, ret_failure);
+    if (r < 0)
+        return r;
+    python_settle();
+    sandbox->policy.memory_bytes = sandbox->cgroup.limits.memory_bytes = worker_memory(config, sandbox->proc_fd);
+    return zygote_serve(config, sandbox, branch, ret_failure);
+}
+
 int main(int argc, char **argv) {
     struct config config;
     struct failure failure = {0};
@@ -171,7 +236,7 @@ int main(int argc, char **argv) {
     struct probe found;
     struct sandbox sandbox;
     config_init(&config);
-    if (argc < 2 || config_from_args(&config, argc - 2, argv + 2, &failure) < 0) {
+    if (argc < 3 || config_from_args(&config, argc - 3, argv + 3, &failure) < 0) {
         log_error("python-executor-zygote is started by python-executor, not by hand");
         return EXIT_FAILURE;
     }
@@ -179,13 +244,15 @@ int main(int argc, char **argv) {
     /* What a script's C code prints has its place among the rest, and must not be lost with the process. */
     setvbuf(stdout, NULL, _IONBF, 0);
     policy_init(&policy, &config);
-    if (probe(&config, &policy, &found, &failure) < 0 || start_python(&config, &failure) < 0 ||
-        complete_policy(&config, &policy, &failure) < 0 || keep_folders_in_sight(&config, &policy, &found, &failure) < 0 ||
+    if (probe(&config, &policy, &found, &failure) < 0 || start_python(&failure) < 0 ||
+        complete_policy(&policy, &failure) < 0 || keep_folders_in_sight(&config, &policy, &found, &failure) < 0 ||
         sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);
     probe_explain(&found, &sandbox.isolation);
-    settle_heap();
-    int r = zygote_serve(&config, &sandbox, (unsigned)strtoul(argv[1], NULL, 10), &failure);
-    sandbox_done(&sandbox);
-    return r < 0 ? fail(&failure) : EXIT_SUCCESS;
+    struct branch branch = {.first_slot = (unsigned)strtoul(argv[1], NULL, 10), .announce = -1, .channel = -1};
+    int r = serve(&config, strcmp(argv[2], "alone") == 0, &sandbox, &branch, &failure);
+    /* The first one is the last to end. */
+    if (branch.flavours.first == 0)
+        sandbox_done(&sandbox);
+    return r < 0 ? fail(&failure) : branch.broken ? EXIT_FAILURE : EXIT_SUCCESS;
 }

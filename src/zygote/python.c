@@ -6,9 +6,11 @@
 #include "zygote/python.h"
 
 #include "zygote/embedded.h"
+#include "zygote/heap.h"
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static PyObject *runner; /* the namespace that python/runner.py was executed in; it holds the other modules */
 
@@ -107,30 +109,56 @@ static int start_runner(struct failure *ret_failure) {
     return 0;
 }
 
-static int import_modules(const char *preload, struct failure *ret_failure) {
-    PyObject *text = PyUnicode_FromString(preload);
-    PyObject *comma = PyUnicode_FromString(",");
-    PyObject *names = text != NULL && comma != NULL ? PyUnicode_Split(text, comma, -1) : NULL;
-    PyObject *result = NULL;
-    if (names != NULL && *preload == '\0')
-        PyList_SetSlice(names, 0, 1, NULL);
-    if (names != NULL)
-        result = PyObject_CallOneArg(runner_function("preload"), names);
+/* A list of strings, or NULL with an exception. */
+static PyObject *names_of(const char *modules) {
+    PyObject *names = PyList_New(0);
+    while (names != NULL && *modules != '\0') {
+        size_t length = strcspn(modules, ",");
+        PyObject *name = length > 0 ? PyUnicode_FromStringAndSize(modules, (Py_ssize_t)length) : NULL;
+        if (length > 0 && (name == NULL || PyList_Append(names, name) < 0))
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+        modules += length + (modules[length] == ',');
+    }
+    return names;
+}
+
+static int import_modules(const char *modules, const char *folder, struct failure *ret_failure) {
+    PyObject *names = names_of(modules);
+    PyObject *result = names != NULL ? PyObject_CallFunction(runner_function("preload"), "Os", names, folder) : NULL;
     int r = result == NULL ? failed("importing --preload modules", ret_failure) : 0;
     Py_XDECREF(result);
     Py_XDECREF(names);
-    Py_XDECREF(comma);
-    Py_XDECREF(text);
     return r;
 }
 
-int python_start(const char *preload, struct failure *ret_failure) {
+bool python_wants(const char *modules) {
+    PyObject *names = names_of(modules);
+    PyObject *result = names != NULL ? PyObject_CallOneArg(runner_function("wants"), names) : NULL;
+    bool wants = result != Py_False; /* a failure is told by who imports */
+    PyErr_Clear();
+    Py_XDECREF(result);
+    Py_XDECREF(names);
+    return wants;
+}
+
+int python_start(struct failure *ret_failure) {
+    PyObjectArenaAllocator arenas = {.alloc = heap_arena, .free = heap_arena_free};
     int r;
-    if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0 ||
-        (r = import_modules(preload, ret_failure)) < 0 || (r = call("forget_environment", ret_failure)) < 0 ||
-        (r = call("prepare", ret_failure)) < 0)
+    heap_begin();
+    PyObject_SetArenaAllocator(&arenas);
+    if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0)
         return r;
-    return 0;
+    return call("prepare", ret_failure);
+}
+
+int python_import(const char *modules, const char *folder, struct failure *ret_failure) {
+    int r = import_modules(modules, folder, ret_failure);
+    return r < 0 ? r : call("prepare", ret_failure);
+}
+
+void python_settle(void) {
+    heap_settle(PyObject_Malloc, PyObject_Free);
 }
 
 static bool is_below(const char *path, const char *folder) {
@@ -172,6 +200,16 @@ void python_after_fork_parent(void) {
 
 void python_after_fork_child(void) {
     PyOS_AfterFork_Child();
+}
+
+pid_t python_fork(void) {
+    PyOS_BeforeFork();
+    pid_t pid = fork();
+    if (pid == 0)
+        PyOS_AfterFork_Child();
+    else
+        PyOS_AfterFork_Parent();
+    return pid < 0 ? -errno : pid;
 }
 
 int python_warm_up(bool rehearse) {

@@ -10,10 +10,22 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
-/* Starts the interpreter, executes the files of python/, imports the modules named in preload (separated
- * by commas), rehearses once and freezes the heap. */
-int python_start(const char *preload, struct failure *ret_failure);
+/* Starts the interpreter, executes the files of python/, rehearses once and freezes the heap. */
+int python_start(struct failure *ret_failure);
+
+/* Imports modules, whose names are separated by commas, and does the same. They may write to the folder. */
+int python_import(const char *modules, const char *folder, struct failure *ret_failure);
+
+/* Whether there is something to import: not where all these names end in ? and none of them is installed. */
+bool python_wants(const char *modules);
+
+/* As fork(2), with Python's own hooks. The pid, 0 in the child, or a negative errno. */
+pid_t python_fork(void);
+
+/* Last before the first fork: see heap.h. */
+void python_settle(void);
 
 /* The folders that imports read: absolute, existing, none below another. The strings live as long as
  * the process. Returns how many, or a negative errno. */

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -156,6 +157,7 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, 
         give_up(control, &failure);
     }
     reset_signals();
+    prctl(PR_SET_NAME, "worker", 0, 0, 0); /* for ps(1) */
     /* A group of its own, so that the keeper can speak of all its threads at once. */
     setpgid(0, 0);
     /* Getting ready is nobody's hurry: the jobs that run, and the server, come first. */

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* So many workers in a row that die before they are ready mean that none ever will be. */
@@ -32,6 +33,7 @@ struct waiting_order {
 
 struct zygote {
     const struct config *config;
+    struct branch *branch;
     struct crew crew;
     struct waiting_order orders[ORDERS_MAX]; /* oldest first */
     size_t order_count;
@@ -158,11 +160,18 @@ static void hear_manager(struct zygote *zygote) {
 
 /* --- The crew --- */
 
+/* The first of the tree is known by its manager, which has its channel; each other by the server, through the one
+ * that it is a fork of. */
 static void announce(struct zygote *zygote) {
-    const struct message message = {.kind = MESSAGE_READY};
-    if (message_send_layers(INHERIT_CONTROL, &zygote->crew.sandbox->isolation) < 0)
+    struct branch *branch = zygote->branch;
+    const struct message ready = {.kind = MESSAGE_READY, .flavours = branch->flavours};
+    const struct message channel = {.kind = MESSAGE_CHANNEL, .flavours = branch->flavours};
+    if (branch->announce < 0 ? message_send_layers(INHERIT_CONTROL, &zygote->crew.sandbox->isolation) < 0
+                             : message_send(branch->announce, &channel, &branch->channel, 1) < 0)
         zygote->ended = true;
-    tell_manager(zygote, &message);
+    branch->announce = fd_close(branch->announce);
+    branch->channel = fd_close(branch->channel);
+    tell_manager(zygote, &ready);
     zygote->announced = true;
 }
 
@@ -185,16 +194,27 @@ static int hear_workers(struct zygote *zygote, struct failure *ret_failure) {
     return 0;
 }
 
+/* As it should, when the server has let go of it; or else the whole tree is to be made anew. */
+static void next_ended(struct zygote *zygote, const struct verdict *how) {
+    if (how->ending != ENDING_EXIT || how->code != 0)
+        zygote->branch->broken = zygote->ended = true;
+    zygote->branch->next = 0;
+}
+
 static void reap(struct zygote *zygote) {
+    pid_t pid;
     struct signalfd_siginfo signals[8];
     struct verdict verdict;
     uint64_t job;
     /* One read empties it: a pending SIGCHLD is pending once. */
     ssize_t ignored = read(zygote->child_fd, signals, sizeof signals);
     (void)ignored;
-    while (keeper_reap(&zygote->crew, &job, &verdict) > 0)
+    while ((pid = keeper_reap(&zygote->crew, &job, &verdict)) > 0) {
         if (job != 0)
             tell_server(zygote, job, &verdict);
+        if (pid == zygote->branch->next)
+            next_ended(zygote, &verdict);
+    }
 }
 
 static int refill(struct zygote *zygote, bool *ret_more, struct failure *ret_failure) {
@@ -267,11 +287,17 @@ static int make_non_blocking(int fd) {
     return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-int zygote_serve(const struct config *config, struct sandbox *sandbox, unsigned first_slot,
+/* It has jobs of its own, and goes when the server lets go of it. */
+static void wait_for_next(const struct zygote *zygote) {
+    if (zygote->branch->next != 0)
+        waitpid(zygote->branch->next, NULL, 0);
+}
+
+int zygote_serve(const struct config *config, struct sandbox *sandbox, struct branch *branch,
                  struct failure *ret_failure) {
     static struct zygote zygote; /* too large for the stack that every worker inherits */
     sigset_t child;
-    zygote = (struct zygote){.config = config};
+    zygote = (struct zygote){.config = config, .branch = branch};
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
@@ -279,10 +305,12 @@ int zygote_serve(const struct config *config, struct sandbox *sandbox, unsigned 
     if (child_fd < 0 || make_non_blocking(INHERIT_CHANNEL) < 0 || make_non_blocking(INHERIT_CONTROL) < 0)
         return failure_set(ret_failure, errno, "zygote", "cannot start: %s", strerror(errno));
     zygote.child_fd = child_fd;
-    crew_init(&zygote.crew, sandbox, first_slot, config->crew);
+    crew_init(&zygote.crew, sandbox, branch->first_slot, config->crew);
     int r = serve(&zygote, ret_failure);
     crew_done(&zygote.crew);
     while (zygote.order_count > 0)
         drop_order(&zygote, zygote.order_count - 1);
+    if (r >= 0)
+        wait_for_next(&zygote);
     return r;
 }

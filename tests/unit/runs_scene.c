@@ -20,7 +20,7 @@ void runs_scene_begin(struct runs_scene *scene, uint64_t workers, uint64_t queue
     /* The first loop of a process opens what all of them share, and leaves it open. */
     assert_int_equal(uv_loop_init(&scene->loop), 0);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
-    *scene = (struct runs_scene){.zygotes = {-1, -1}, .descriptors = count_descriptors()};
+    *scene = (struct runs_scene){.zygotes = {-1, -1, -1}, .descriptors = count_descriptors()};
     config_init(&scene->config);
     scene->config.workers = workers;
     scene->config.queue = queue;
@@ -54,12 +54,16 @@ void runs_scene_assert_quiet(struct runs_scene *scene) {
     assert_int_equal(poll(&ready, 1, 0), 0);
 }
 
-void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote) {
+void runs_scene_add_flavours(struct runs_scene *scene, size_t zygote, struct flavours flavours) {
     int ends[2];
     assert_int_equal(message_pair(ends), 0);
     assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
     scene->zygotes[zygote] = ends[1];
-    assert_int_equal(pool_add(&scene->runs.pool, ends[0]), 0);
+    assert_int_equal(pool_add(&scene->runs.pool, ends[0], flavours), 0);
+}
+
+void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote) {
+    runs_scene_add_flavours(scene, zygote, (struct flavours){0, FLAVOUR_MAX - 1});
 }
 
 static void finished(struct job *job) {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { RUNS_SCENE_ZYGOTES = 2, RUNS_SCENE_JOBS = 8 };
+enum { RUNS_SCENE_ZYGOTES = 3, RUNS_SCENE_JOBS = 8 };
 
 struct runs_scene {
     uv_loop_t loop;
@@ -41,6 +41,8 @@ void runs_scene_turn(struct runs_scene *scene);
 /* Nothing wakes the loop: a watch that is always ready would burn a CPU for as long as a job runs. */
 void runs_scene_assert_quiet(struct runs_scene *scene);
 
+/* For these flavours, or all. */
+void runs_scene_add_flavours(struct runs_scene *scene, size_t zygote, struct flavours flavours);
 void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote);
 
 /* A job that must be admitted. The scene holds a reference until its end. */

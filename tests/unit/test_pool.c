@@ -62,7 +62,8 @@ static void test_a_dead_zygote_loses_its_jobs(void **state) {
     runs_scene_assert_finished(&scene, jobs[0], OUTCOME_LOST);
     runs_scene_assert_finished(&scene, jobs[1], OUTCOME_LOST);
     assert_int_equal(jobs[2]->stage, JOB_WAITING);
-    assert_null(scene.runs.pool.current);
+    for (unsigned i = 0; i < FLAVOUR_MAX; i++)
+        assert_null(scene.runs.pool.current[i]);
     runs_scene_add_zygote(&scene, 1);
     runs_scene_take(&scene, 1, jobs[2], &worker);
     runs_scene_verdict(&scene, 1, jobs[2], ENDING_EXIT);
@@ -118,7 +119,7 @@ static void test_other_messages_mean_nothing(void **state) {
     struct job *job = runs_scene_submit(&scene, false);
     for (uint32_t kind = 0; kind <= MESSAGE_GO + 1; kind++) {
         const struct message message = {.kind = kind, .job = job->number};
-        if (kind != MESSAGE_VERDICT)
+        if (kind != MESSAGE_VERDICT && kind != MESSAGE_CHANNEL)
             assert_int_equal(message_send(scene.zygotes[0], &message, &scene.zygotes[0], 1), 0);
     }
     runs_scene_turn(&scene);
@@ -153,7 +154,7 @@ static void test_a_channel_that_is_none(void **state) {
     runs_scene_begin(&scene, 1, 1);
     runs_scene_add_zygote(&scene, 0);
     int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    assert_true(pool_add(&scene.runs.pool, file) < 0);
+    assert_true(pool_add(&scene.runs.pool, file, (struct flavours){0, 0}) < 0);
     assert_int_equal(fcntl(file, F_GETFD), -1);
     struct job *job = runs_scene_submit(&scene, false);
     runs_scene_verdict(&scene, 0, job, ENDING_EXIT);
@@ -170,7 +171,7 @@ static void test_a_zygote_that_does_not_read(void **state) {
     int ends[2];
     assert_int_equal(message_pair(ends), 0);
     scene.zygotes[0] = ends[1];
-    assert_int_equal(pool_add(&scene.runs.pool, ends[0]), 0); /* which makes it non-blocking */
+    assert_int_equal(pool_add(&scene.runs.pool, ends[0], (struct flavours){0, 0}), 0); /* which makes it non-blocking */
     while (message_send(ends[0], &cancel, NULL, 0) == 0)
         continue;
     struct job *job = runs_scene_submit(&scene, false);
@@ -185,6 +186,69 @@ static void test_a_zygote_that_does_not_read(void **state) {
     runs_scene_end(&scene);
 }
 
+static struct job *submit(struct runs_scene *scene, const char *script) {
+    return runs_scene_submit_script(scene, script, strlen(script));
+}
+
+/* The zygote hands the server the channel to one that is a fork of it. */
+static void hand_over(struct runs_scene *scene, size_t zygote, size_t next, struct flavours flavours) {
+    const struct message message = {.kind = MESSAGE_CHANNEL, .flavours = flavours};
+    int ends[2];
+    assert_int_equal(message_pair(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(message_send(scene->zygotes[zygote], &message, &ends[0], 1), 0);
+    fd_close(ends[0]);
+    scene->zygotes[next] = ends[1];
+    runs_scene_turn(scene);
+}
+
+/* A script that mentions what is not there yet waits for the zygote that has it; others do not wait for it. */
+static void test_each_flavour_has_its_zygote(void **state) {
+    struct runs_scene scene;
+    struct runs_worker worker;
+    (void)state;
+    runs_scene_begin(&scene, 4, 4);
+    runs_scene_add_flavours(&scene, 0, (struct flavours){0, 0});
+    struct job *plain = submit(&scene, "def main(): return 1");
+    struct job *pandas = submit(&scene, "import pandas");
+    assert_int_equal(plain->stage, JOB_RUNNING);
+    assert_int_equal(pandas->stage, JOB_WAITING);
+    hand_over(&scene, 0, 1, (struct flavours){1, FLAVOUR_MAX - 1});
+    assert_int_equal(pandas->stage, JOB_RUNNING);
+    runs_scene_take_unread(&scene, 0, plain, &worker);
+    runs_scene_close_worker(&worker);
+    runs_scene_take_unread(&scene, 1, pandas, &worker);
+    runs_scene_close_worker(&worker);
+    struct job *numpy = submit(&scene, "import numpy");
+    runs_scene_take_unread(&scene, 1, numpy, &worker);
+    runs_scene_close_worker(&worker);
+    runs_scene_verdict(&scene, 0, plain, ENDING_EXIT);
+    runs_scene_verdict(&scene, 1, pandas, ENDING_EXIT);
+    runs_scene_verdict(&scene, 1, numpy, ENDING_EXIT);
+    runs_scene_end(&scene);
+}
+
+/* One that takes over is let have a flavour when it is ready for it, and not before. */
+static void test_flavours_are_taken_over_one_by_one(void **state) {
+    struct runs_scene scene;
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    (void)state;
+    runs_scene_begin(&scene, 4, 4);
+    runs_scene_add_flavours(&scene, 0, (struct flavours){0, 1});
+    runs_scene_add_flavours(&scene, 1, (struct flavours){0, 0});
+    runs_scene_turn(&scene);
+    assert_int_equal(message_receive(scene.zygotes[0], &message, fds), -EAGAIN); /* it still has the other one */
+    struct job *numpy = submit(&scene, "import numpy");
+    runs_scene_add_flavours(&scene, 2, (struct flavours){1, 1});
+    runs_scene_verdict(&scene, 0, numpy, ENDING_EXIT);
+    runs_scene_assert_finished(&scene, numpy, OUTCOME_EXITED);
+    assert_int_equal(message_receive(scene.zygotes[0], &message, fds), 1); /* its job */
+    message_close_fds(fds);
+    assert_int_equal(message_receive(scene.zygotes[0], &message, fds), 0);
+    runs_scene_end(&scene);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_fresh_zygote_takes_over),
@@ -196,6 +260,8 @@ int main(void) {
         cmocka_unit_test(test_a_broken_packet_ends_the_channel),
         cmocka_unit_test(test_a_channel_that_is_none),
         cmocka_unit_test(test_a_zygote_that_does_not_read),
+        cmocka_unit_test(test_each_flavour_has_its_zygote),
+        cmocka_unit_test(test_flavours_are_taken_over_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

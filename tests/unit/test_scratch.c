@@ -36,7 +36,7 @@ static const char *at(const struct scratch *scratch, unsigned slot, const char *
     static char space[2][64];
     static unsigned turn;
     turn = !turn;
-    snprintf(space[turn], sizeof space[turn], "%u-%016llx%s", slot, (unsigned long long)scratch->keys[slot], rest);
+    snprintf(space[turn], sizeof space[turn], "%u-%016llx%s", slot, (unsigned long long)scratch->keys[slot % CONFIG_SLOTS], rest);
     return space[turn];
 }
 
