@@ -203,7 +203,7 @@ static void test_a_call_over_the_model_context_protocol(void **state) {
     struct api api = {.config = &scene.config, .runs = &scene.runs};
     response = (struct response){0};
     assert_int_equal(api_submit(&api, &mcp, body, sizeof body - 1, finished, &count, &job, &response), 1);
-    assert_int_equal(response.retry_after, 5);
+    assert_int_equal(response.retry_after, 1);
     assert_body(&response, 503, "{\"jsonrpc\": \"2.0\", \"id\": \"i\", \"error\": {\"code\": -32000, "
                                 "\"message\": \"Too busy, the queue is full.\"}}");
     scene.config.queue = 1;

@@ -177,7 +177,7 @@ static void test_defaults(void **state) {
     memset(&config, 'x', sizeof config);
     config_init(&config);
     assert_string_equal(config.host, "127.0.0.1");
-    assert_string_equal(config.preload, "numpy,pandas");
+    assert_string_equal(config.preload, "numpy,pandas,matplotlib.pyplot?");
     assert_string_equal(config.log, "info");
     for (size_t i = 0; i < config_option_count; i++) {
         const struct option_spec *option = &config_options[i];
@@ -365,7 +365,7 @@ static void test_help_names_every_option(void **state) {
     }
     assert_non_null(strstr(text, " default 8080; 0 to 65535; PORT\n"));
     assert_non_null(strstr(text, " default 2 x CPUs; 1 to 128; "));
-    assert_non_null(strstr(text, " default numpy,pandas; PYTHON_EXECUTOR_PRELOAD\n"));
+    assert_non_null(strstr(text, " default numpy,pandas,matplotlib.pyplot?; PYTHON_EXECUTOR_PRELOAD\n"));
     free(text);
 }
 
