@@ -8,7 +8,7 @@ from service import order, resident_kb, unsanitized, wait_until
 from streaming import Client, finished, parse, stream, text_of, unchunk
 
 FLOOD = "import os\ndef main():\n    while True: os.write(1, b'x' * 60000)"
-ZEROS = "import os\ndef main():\n    while True: os.write(1, bytes(60000)); os.write(2, bytes(60000))"  # six bytes each, as JSON
+ZEROS = "import os\nzeros = bytes(60000)\ndef main():\n    while True: os.write(1, zeros); os.write(2, zeros)"  # six bytes each, as JSON
 MANY = "--stdout-kb=65536", "--stderr-kb=65536"
 
 
