@@ -118,6 +118,8 @@ static int open_console(struct run *run) {
     }
     if (r == 0)
         r = message_send(run->server.control, &message, theirs, CONSOLE_FDS);
+    if (r == -EPIPE || r == -ECONNRESET)
+        r = 0; /* it has died, and has said why */
     message_close_fds(theirs);
     if (r == 0 && run->arguments.script_was_stdin)
         ours[CONSOLE_STDIN] = fd_close(ours[CONSOLE_STDIN]); /* it has been read to its end */
