@@ -182,15 +182,15 @@ static int start_children(struct run *run) {
     return pump_start(&pumps[PUMP_LOG], log, STDERR_FILENO);
 }
 
-/* Workers too: they are ours when their zygote is gone, and end with it. */
+/* The server first: it would still say that it has lost the zygote. Workers too: they are ours when their zygote is gone,
+ * and end with it. */
 static void end_children(struct run *run) {
-    struct child *const children[] = {&run->zygote, &run->server};
+    struct child *const children[] = {&run->server, &run->zygote};
     for (size_t i = 0; i < 2; i++)
-        if (children[i]->pid > 0)
+        if (children[i]->pid > 0) {
             kill(children[i]->pid, SIGKILL);
-    for (size_t i = 0; i < 2; i++)
-        if (children[i]->pid > 0)
             waitpid(children[i]->pid, NULL, 0);
+        }
     while (run->alone && waitpid(-1, NULL, 0) > 0)
         continue;
     scratch_sweep();
