@@ -1,6 +1,7 @@
 """The command `python-executor run` as its users start it, and what it must not leave behind."""
 import contextlib
 import os
+import signal
 import subprocess
 
 from service import PROGRAM, all_pids, read_proc, state_of, status_field, wait_until
@@ -9,6 +10,10 @@ BASE = 3_400_000_000 + os.getpid() % 20_000 * 10_000  # user ids of this process
 FAST = "--preload="
 OK = "def main(): return 1"
 BUSY = "def main():\n    open('/tmp/left', 'w').write('x'); print('up')\n    while True: pass"
+
+
+# A shell's background job ignores it, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def arguments_of(path, *options):

@@ -118,6 +118,8 @@ static int open_console(struct run *run) {
     }
     if (r == 0)
         r = message_send(run->server.control, &message, theirs, CONSOLE_FDS);
+    if (r == -EPIPE || r == -ECONNRESET)
+        r = 0; /* it has died, and has said why */
     message_close_fds(theirs);
     if (r == 0 && run->arguments.script_was_stdin)
         ours[CONSOLE_STDIN] = fd_close(ours[CONSOLE_STDIN]); /* it has been read to its end */
@@ -180,15 +182,15 @@ static int start_children(struct run *run) {
     return pump_start(&pumps[PUMP_LOG], log, STDERR_FILENO);
 }
 
-/* Workers too: they are ours when their zygote is gone, and end with it. */
+/* The server first: it would still say that it has lost the zygote. Workers too: they are ours when their zygote is gone,
+ * and end with it. */
 static void end_children(struct run *run) {
-    struct child *const children[] = {&run->zygote, &run->server};
+    struct child *const children[] = {&run->server, &run->zygote};
     for (size_t i = 0; i < 2; i++)
-        if (children[i]->pid > 0)
+        if (children[i]->pid > 0) {
             kill(children[i]->pid, SIGKILL);
-    for (size_t i = 0; i < 2; i++)
-        if (children[i]->pid > 0)
             waitpid(children[i]->pid, NULL, 0);
+        }
     while (run->alone && waitpid(-1, NULL, 0) > 0)
         continue;
     scratch_sweep();

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -96,11 +97,14 @@ int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX
                             .msg_control = control.space,
                             .msg_controllen = CMSG_LEN(sizeof(int) * MESSAGE_MAX_FDS)};
     ssize_t n;
+    bool reset = false;
     for (size_t i = 0; i < MESSAGE_MAX_FDS; i++)
         ret_fds[i] = -1;
+    /* Linux says once, before all else, that the other end has closed with something unread: its last words, perhaps
+     * why, are still to be had. */
     do
         n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
     if (n < 0)
         return -errno;
     size_t count = take_fds(&header, ret_fds);

@@ -280,3 +280,12 @@ def test_runs_do_not_share_ids(script):
         child.communicate(b"\n", timeout=10)
         assert child.returncode == 0
     tag.assert_gone()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/usr/bin/setpriv"), reason="needs root, to give up what it may")
+def test_root_without_rights_is_told_why(script):
+    """The server ends before it has read what the manager has sent it."""
+    for _ in range(5):
+        done = run(None, command=["/usr/bin/setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--", *arguments_of(script(OK))])
+        assert done.returncode == 125 and done.stdout == b"", done
+        assert b"staying root was refused" in done.stderr and b"CAP_SETUID" in done.stderr, done

@@ -214,6 +214,22 @@ static void test_descriptors_are_counted_up_to_the_first_that_is_unset(void **st
         assert_int_equal(message_count_fds(sets[i]), counts[i]);
 }
 
+/* A process that cannot work says why and ends, whatever was on the way to it. */
+static void test_last_words_are_heard(void **state) {
+    int ends[2], fds[MESSAGE_MAX_FDS];
+    struct message got, sent = {.kind = MESSAGE_FAILED, .failure = {.error = 7}};
+    (void)state;
+    assert_int_equal(message_pair(ends), 0);
+    assert_int_equal(message_send(ends[0], &(struct message){.kind = MESSAGE_CHANNEL}, NULL, 0), 0);
+    assert_int_equal(message_send(ends[1], &sent, NULL, 0), 0);
+    close(ends[1]); /* and has not read it */
+    assert_int_equal(message_receive(ends[0], &got, fds), 1);
+    assert_int_equal(got.kind, MESSAGE_FAILED);
+    assert_int_equal(got.failure.error, 7);
+    assert_int_equal(message_receive(ends[0], &got, fds), 0);
+    close(ends[0]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip_with_descriptors),
@@ -227,6 +243,7 @@ int main(void) {
         cmocka_unit_test(test_an_empty_packet_counts_as_the_end),
         cmocka_unit_test(test_too_many_descriptors_are_not_sent),
         cmocka_unit_test(test_descriptors_are_counted_up_to_the_first_that_is_unset),
+        cmocka_unit_test(test_last_words_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
