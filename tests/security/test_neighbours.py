@@ -76,10 +76,10 @@ def zombies_of(service):
 
 
 def snapshot(service):
-    workers = len(service.worker_pids())  # a burst leaves a few more than asked for, and its zygote a descriptor for each
+    workers = len(service.worker_pids())  # a burst leaves a few more than asked for, and its zygote two descriptors for each
     zygotes = sum(map(descriptor_count, service.every_zygote()))
     return {
-        "descriptors": [descriptor_count(service.manager_pid), descriptor_count(service.server_pid), zygotes - workers],
+        "descriptors": [descriptor_count(service.manager_pid), descriptor_count(service.server_pid), zygotes - 2 * workers],
         "processes": len(service.processes()) - workers, "zombies": zombies_of(service), "mounts": own_mounts(), "ipc": ipc_objects(), "files": files_of(service),
     }
 
