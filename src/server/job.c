@@ -103,6 +103,12 @@ void job_use_stdin(struct job *job, int take_fd) {
     memcpy(job->order.data + sizeof(struct frame_header), &job->worker_limits, sizeof job->worker_limits);
 }
 
+struct json_span job_script(const struct job *job) {
+    /* Behind the limits, where write_order() put it. */
+    return (struct json_span){job->order.data + sizeof(struct frame_header) + sizeof job->worker_limits,
+                              job->worker_limits.script_bytes};
+}
+
 size_t job_held(const struct job *job) {
     return job->order.capacity + job->stdin_text.capacity;
 }

@@ -31,6 +31,14 @@ enum job_stage {
     JOB_FINISHED, /* the outcome stands */
 };
 
+/* Where in the queue it waits: queue.h. */
+enum job_line {
+    LINE_SHORT,  /* as far as anybody knows */
+    LINE_LONG,   /* known as long when it came */
+    LINE_TURNED, /* known since */
+    JOB_LINES,
+};
+
 /* The first ones as in enum run_fd. */
 enum job_watch { WATCH_CHANNEL, WATCH_STDOUT, WATCH_STDERR, WATCH_STDIN, WATCH_CLIENT, WATCH_COUNT };
 
@@ -58,6 +66,7 @@ struct job {
     bool wants_details;
     bool expired;   /* waited too long; it never ran */
     bool cancelled; /* nobody waits for it */
+    bool is_long;   /* its script usually is, or it has run for so long: history.h */
     unsigned flavour;
 
     /* in */
@@ -86,6 +95,8 @@ struct job {
     /* the machinery; run.c alone touches these */
     struct runs *runs;
     struct job *next; /* in the queue or among the running */
+    enum job_line line;
+    uint64_t script_key; /* of history.h */
     void *link;       /* the zygote that has it */
     uv_poll_t watches[WATCH_COUNT];
     bool watched[WATCH_COUNT];
@@ -101,6 +112,9 @@ struct job *job_new(const struct config *config, const struct job_request *reque
 uint64_t job_limit(const struct config *config, const struct job_request *request, enum request_limit limit);
 /* Gives it a stdin that somebody else feeds, before it is submitted; a text that it had is dropped. */
 void job_use_stdin(struct job *job, int take_fd);
+
+/* The script, borrowed, until it is submitted: it goes when the worker has taken it. */
+struct json_span job_script(const struct job *job);
 
 /* Bytes that it holds of the request, at most; they go when the worker has taken them. */
 size_t job_held(const struct job *job);

@@ -188,13 +188,60 @@ static int start(struct runs *runs, struct job *job) {
     return 0;
 }
 
+/* --- Long ones --- */
+
+static void mark_long(struct job *job) {
+    job->is_long = true;
+    job->runs->long_wall_ms += job->limits.wall_ms;
+}
+
+/* As far as is known by now, while it has not begun. One that may not run for so long is not long, whatever its script. */
+static void look_up(struct job *job) {
+    if (!job->is_long && job->limits.wall_ms > HISTORY_LONG_MS &&
+        history_usual_ms(&job->runs->history, job->script_key) > HISTORY_LONG_MS)
+        mark_long(job);
+}
+
+/* Whether there is a place for one more. What has turned out long by now is known for such from here on, and need not
+ * end first. Those that run are few, and to turn long frees no place, so nobody waits for this: no timer. */
+static bool has_long_place(struct runs *runs) {
+    uint64_t now = clock_us();
+    size_t count = 0;
+    for (struct job *job = runs->pool.running; job != NULL; job = job->next) {
+        uint64_t ms = (now - job->started_us) / 1000;
+        if (!job->is_long && ms > HISTORY_LONG_MS) {
+            mark_long(job);
+            history_note_at_least(&runs->history, job->script_key, ms);
+        }
+        count += job->is_long;
+    }
+    return count < runs->long_places;
+}
+
+static void remember(struct job *job) {
+    uint64_t ms = job->verdict.wall_us / 1000;
+    switch (job->verdict.ending) {
+    case ENDING_EXIT:
+    case ENDING_SIGNAL:
+    case ENDING_ANSWERED: history_note(&job->runs->history, job->script_key, ms); break;
+    /* Ended by a limit, which the request may have lowered, or since its client went away: it is no shorter for that. */
+    default: history_note_at_least(&job->runs->history, job->script_key, ms);
+    }
+}
+
 /* --- Finishing --- */
+
+static void give_up_time(struct job *job) {
+    job->runs->wall_ms -= job->limits.wall_ms;
+    if (job->is_long)
+        job->runs->long_wall_ms -= job->limits.wall_ms;
+}
 
 static void finish(struct job *job, enum outcome outcome) {
     close_ours(job);
     unwatch(job, WATCH_CLIENT);
     job->stage = JOB_FINISHED;
-    job->runs->wall_ms -= job->limits.wall_ms;
+    give_up_time(job);
     job->outcome = outcome;
     job->finished_us = clock_us();
     if (job->started_us == 0)
@@ -211,6 +258,7 @@ static void job_ended(struct job *job) {
     capture_read(&job->out, job->fds[WATCH_STDOUT]);
     capture_read(&job->err, job->fds[WATCH_STDERR]);
     runs->running--;
+    remember(job);
     enum outcome outcome = judge_outcome(job, runs->config->result_depth);
     finish(job, job->cancelled ? OUTCOME_CANCELLED : outcome);
     start_waiting(runs);
@@ -221,9 +269,9 @@ static void job_ended(struct job *job) {
 static void expire(uv_timer_t *timer) {
     struct runs *runs = timer->data;
     uint64_t now = clock_us();
-    while (runs->queue.first != NULL &&
-           now >= runs->queue.first->admitted_us + runs->config->queue_ms * 1000) {
-        struct job *job = queue_next(&runs->queue);
+    struct job *job;
+    while ((job = queue_first(&runs->queue, true)) != NULL && now >= job->admitted_us + runs->config->queue_ms * 1000) {
+        queue_remove(&runs->queue, job);
         job->expired = true;
         finish(job, OUTCOME_LOST);
     }
@@ -231,18 +279,35 @@ static void expire(uv_timer_t *timer) {
 }
 
 static void set_expiry(struct runs *runs) {
-    if (runs->queue.first == NULL) {
+    const struct job *oldest = queue_first(&runs->queue, true);
+    if (oldest == NULL) {
         uv_timer_stop(&runs->expiry);
         return;
     }
-    uint64_t due = runs->queue.first->admitted_us + runs->config->queue_ms * 1000;
+    uint64_t due = oldest->admitted_us + runs->config->queue_ms * 1000;
     uint64_t now = clock_us();
     uv_timer_start(&runs->expiry, expire, due > now ? (due - now + 999) / 1000 : 0, 0);
 }
 
+/* Takes out the oldest job that may start. One that waits as short may be known by now, and is asked about when it is its
+ * turn: each is put aside once at most. */
+static struct job *take_next(struct runs *runs) {
+    struct job *job;
+    if (queue_first(&runs->queue, true) == NULL || runs->running >= runs->config->workers)
+        return NULL;
+    bool place = has_long_place(runs);
+    while ((job = queue_next(&runs->queue, place)) != NULL) {
+        look_up(job);
+        if (place || !job->is_long)
+            break;
+        queue_put_among_long(&runs->queue, job);
+    }
+    return job;
+}
+
 static void start_waiting(struct runs *runs) {
-    while (runs->queue.first != NULL && runs->running < runs->config->workers) {
-        struct job *job = queue_next(&runs->queue);
+    struct job *job;
+    while ((job = take_next(runs)) != NULL) {
         if (start(runs, job) < 0) {
             /* No zygote at the moment, or no descriptor: it waits on, and queue_ms bounds it. */
             queue_put_back(&runs->queue, job);
@@ -259,15 +324,35 @@ static void zygote_available(void *context) {
 
 /* --- Doors --- */
 
+/* All but a quarter, which is kept for what is short. */
+static size_t long_places(size_t workers) {
+    size_t reserve = workers / 4 > 1 ? workers / 4 : 1;
+    return workers > 1 ? workers - reserve : 1;
+}
+
 int runs_init(struct runs *runs, uv_loop_t *loop, const struct config *config) {
+    int r;
     *runs = (struct runs){.loop = loop, .config = config};
     pool_init(&runs->pool, loop);
     runs->pool.ended = job_ended;
     runs->pool.available = zygote_available;
     runs->pool.context = runs;
     queue_init(&runs->queue, config->queue);
+    runs->long_places = long_places(config->workers);
+    if ((r = history_init(&runs->history)) < 0)
+        return r;
     runs->expiry.data = runs;
     return uv_timer_init(loop, &runs->expiry);
+}
+
+/* Where there is a place, and nobody waits who may have it. */
+static bool starts_at_once(struct runs *runs, struct job *job) {
+    bool place = has_long_place(runs);
+    struct json_span script = job_script(job);
+    job->script_key = history_key(&runs->history, script.data, script.size);
+    look_up(job);
+    return (place || !job->is_long) && queue_first(&runs->queue, place) == NULL &&
+           runs->running < runs->config->workers && start(runs, job) == 0;
 }
 
 int runs_submit(struct runs *runs, struct job *job) {
@@ -277,11 +362,11 @@ int runs_submit(struct runs *runs, struct job *job) {
     job->number = ++runs->last_number;
     job->admitted_us = clock_us();
     runs->wall_ms += job->limits.wall_ms;
-    if (runs->queue.length == 0 && runs->running < runs->config->workers && start(runs, job) == 0)
+    if (starts_at_once(runs, job))
         return 0;
     int r = queue_admit(&runs->queue, job);
     if (r < 0) {
-        runs->wall_ms -= job->limits.wall_ms;
+        give_up_time(job);
         return r;
     }
     job_ref(job);
@@ -331,7 +416,8 @@ void runs_drain(struct runs *runs) {
 }
 
 unsigned runs_retry_after(const struct runs *runs) {
-    /* At worst everything before the caller runs into its deadline, and until then no worker is idle. */
-    uint64_t seconds = (runs->wall_ms / runs->config->workers + 999) / 1000;
+    /* At worst everything before the caller runs into its deadline, and until then no place is idle. */
+    uint64_t all_ms = runs->wall_ms / runs->config->workers, long_ms = runs->long_wall_ms / runs->long_places;
+    uint64_t seconds = ((all_ms > long_ms ? all_ms : long_ms) + 999) / 1000;
     return seconds > 60 ? 60 : seconds < 1 ? 1 : (unsigned)seconds;
 }

@@ -6,6 +6,7 @@
 #ifndef PX_SERVER_RUN_H
 #define PX_SERVER_RUN_H
 
+#include "server/history.h"
 #include "server/pool.h"
 #include "server/queue.h"
 
@@ -18,7 +19,10 @@ struct runs {
     struct queue queue;
     uv_timer_t expiry; /* of the oldest waiting job */
     size_t running;
-    uint64_t wall_ms; /* that all of what runs and waits may take together */
+    size_t long_places; /* so many of the workers may run what is long */
+    struct history history;
+    uint64_t wall_ms;      /* that all of what runs and waits may take together */
+    uint64_t long_wall_ms; /* that those of them that are long may */
     uint64_t last_number;
     bool draining;
 };

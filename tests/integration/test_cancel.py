@@ -62,8 +62,9 @@ def test_a_client_that_goes_while_it_waits(start):
 
 def test_many_clients_that_go(start):
     one = start("--workers=2", "--wall-ms=30000")
-    for _ in range(5):
-        connections = [send(one, SPIN) for _ in range(20)]
+    for i in range(5):
+        # Each another script: one that is known as long is kept from the second place.
+        connections = [send(one, f"{SPIN}\n# {i}.{n}") for n in range(20)]
         one.wait_for_busy(2)
         for connection in connections:
             connection.close()

@@ -17,7 +17,7 @@ def most_at_once(spans):
 
 def test_never_more_than_workers_at_once_and_always_as_many(start):
     one = start("--workers=3")
-    spans = together(*[lambda: one.result(SLEEP.format(0.25)) for _ in range(15)])
+    spans = together(*[lambda: one.result(SLEEP.format(0.1)) for _ in range(15)])
     assert most_at_once(spans) == 3
 
 

@@ -183,6 +183,13 @@ void runs_scene_verdict(struct runs_scene *scene, size_t zygote, const struct jo
     runs_scene_turn(scene);
 }
 
+void runs_scene_verdict_after(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending, uint64_t wall_ms) {
+    const struct message message = {
+        .kind = MESSAGE_VERDICT, .job = job->number, .verdict = {.ending = ending, .wall_us = wall_ms * 1000}};
+    assert_int_equal(message_send(scene->zygotes[zygote], &message, NULL, 0), 0);
+    runs_scene_turn(scene);
+}
+
 void runs_scene_assert_finished(const struct runs_scene *scene, const struct job *job, enum outcome outcome) {
     size_t finished_jobs = 0;
     for (size_t i = 0; i < scene->submitted; i++)

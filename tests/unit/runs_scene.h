@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { RUNS_SCENE_ZYGOTES = 3, RUNS_SCENE_JOBS = 8 };
+enum { RUNS_SCENE_ZYGOTES = 3, RUNS_SCENE_JOBS = 16 };
 
 struct runs_scene {
     uv_loop_t loop;
@@ -71,6 +71,9 @@ void runs_scene_answer(const struct runs_worker *worker, enum frame_kind kind, c
 /* The zygote's verdict; the server hears it with the next turn, or at once. */
 void runs_scene_send_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending);
 void runs_scene_verdict(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending);
+
+/* Likewise, after so long a run. */
+void runs_scene_verdict_after(struct runs_scene *scene, size_t zygote, const struct job *job, enum ending ending, uint64_t wall_ms);
 
 /* Finished exactly once, and so. */
 void runs_scene_assert_finished(const struct runs_scene *scene, const struct job *job, enum outcome outcome);
