@@ -1,0 +1,55 @@
+"""The usual service: an HTTP front end that starts a command for each request: front.py COMMAND...
+
+The command gets the script on stdin, what it prints is the answer. Prints its port. As many commands run at once as this
+project's service runs scripts, two for each core; a request whose client has gone meanwhile is not begun.
+"""
+import http.server
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+at_once = threading.BoundedSemaphore(2 * os.cpu_count())
+
+
+class Front(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body in one piece
+
+    def client_is_gone(self):
+        try:
+            return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def do_POST(self):
+        script = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["script"]
+        with at_once:
+            if self.client_is_gone():
+                self.close_connection = True
+                return
+            ended = subprocess.run(sys.argv[1:], input=script.encode(), stdout=subprocess.PIPE)
+        self.send_response(200 if ended.returncode == 0 else 500)
+        self.send_header("Content-Length", str(len(ended.stdout)))
+        self.end_headers()
+        self.wfile.write(ended.stdout)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, *_):
+        """A client that went away."""
+
+
+server = Server(("127.0.0.1", 0), Front)
+print(server.server_port, flush=True)
+server.serve_forever()
