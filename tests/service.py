@@ -270,6 +270,11 @@ class Service:
         found = [pid for zygote in above for pid in self.children(zygote, "python-executor-zygote") if is_zygote(pid)]
         return found + self.flavour_pids(found) if found else []
 
+    def every_zygote(self):
+        """Once all of them are there."""
+        assert wait_until(lambda: "all that is preloaded is there" in self.log, 30), self.log
+        return self.zygote_pids() + self.flavour_pids()
+
     def worker_pids(self):
         zygotes = self.zygote_pids() + self.flavour_pids()
         return [pid for zygote in zygotes for pid in self.children(zygote, "python-executor-zygote") if pid not in zygotes]

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The latest first. */
-static const char *const versions[] = {"2025-11-25", "2025-06-18"};
+static const char *const versions[] = {"2025-11-25", "2025-06-18", "2025-03-26"};
 enum { VERSIONS = sizeof versions / sizeof versions[0] };
 
 /* --- Answers --- */
@@ -74,7 +74,7 @@ int mcp_check_headers(const struct config *config, const char *origin, const cha
             version = NULL;
     return version == NULL ? 0
                            : refuse(ret_response, 400, "", MCP_REFUSED,
-                                    "Unknown MCP-Protocol-Version, there are 2025-11-25 and 2025-06-18.");
+                                    "Unknown MCP-Protocol-Version, there are 2025-11-25, 2025-06-18 and 2025-03-26.");
 }
 
 /* --- Methods --- */

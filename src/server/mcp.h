@@ -2,8 +2,8 @@
  * answered with application/json; nothing is kept from one request to the next, so there are no sessions and no
  * streams. What the one tool there is does is in server/tool.h.
  *
- * Protocol version 2025-03-26 is not spoken, since whoever speaks it must take batches: many runs behind one place in
- * the queue. Batches came with it and went with 2025-06-18. */
+ * Version 2025-03-26 is spoken but for its batches, which came with it and went with 2025-06-18: they would be many runs
+ * behind one place in the queue. */
 #ifndef PX_SERVER_MCP_H
 #define PX_SERVER_MCP_H
 

@@ -25,6 +25,7 @@ static struct {
     char *start, *next, *end; /* of the region; next is NULL before and after */
     char *last; /* the last arena, wherever */
     size_t last_size;
+    size_t bytes; /* of all arenas there ever were */
     char *brk; /* where malloc's memory began */
 } heap;
 
@@ -33,8 +34,6 @@ static char *align(char *address) {
 }
 
 void heap_begin(void) {
-    /* All in one piece, not in mappings of their own. */
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
     heap.brk = sbrk(0);
     char *region = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (region == MAP_FAILED)
@@ -57,6 +56,7 @@ void *heap_arena(void *context, size_t size) {
     }
     heap.last = arena;
     heap.last_size = size;
+    heap.bytes += size;
     return arena;
 }
 
@@ -65,38 +65,40 @@ void heap_arena_free(void *context, void *arena, size_t size) {
     munmap(arena, size);
 }
 
-/* Takes every chunk of malloc's that is free below the top one, from which all others come then. */
+/* Takes every chunk of malloc's that is free below the top one, from which all others come then. More than is free it
+ * does not take, wherever the chunks may come from. */
 static void fill_chunks(void) {
+    size_t left = mallinfo2().fordblks;
     for (size_t size = 1 << 20; size >= 16; size = size > 1024 ? size / 2 : size - 16) {
-        char *chunk;
-        do {
-            char *top = (char *)sbrk(0) - mallinfo2().keepcost - PAGE;
-            chunk = malloc(size);
-            if (chunk == NULL || chunk >= top)
+        while (left >= size) {
+            const char *top = (char *)sbrk(0) - mallinfo2().keepcost - PAGE;
+            char *chunk = malloc(size);
+            if (chunk == NULL || chunk >= top) {
+                free(chunk);
                 break;
-        } while (true);
-        free(chunk);
+            }
+            left -= size;
+        }
     }
 }
 
-static bool is_in_last_arena(const void *block) {
-    const char *at = block;
-    return at >= heap.last && at < heap.last + heap.last_size;
+/* Takes blocks of one size until one is in another arena than all before. */
+static void fill_pools_of(size_t size, const char *before, void *(*allocate)(size_t size), void (*release)(void *block)) {
+    for (size_t left = heap.bytes / size; left > 0; left--) {
+        char *block = allocate(size);
+        if (block == NULL || (heap.last != before && block >= heap.last && block < heap.last + heap.last_size)) {
+            release(block);
+            return;
+        }
+    }
 }
 
-/* The same for Python's pools: first those that no size has, until there is a fresh arena, then those of each size. */
+/* The same for Python's pools: first those that belong to no size, until there is a fresh arena. */
 static void fill_pools(void *(*allocate)(size_t size), void (*release)(void *block)) {
     enum { LARGEST = 512, STEP = 16 };
     const char *before = heap.last;
-    while (heap.last == before)
-        if (allocate(LARGEST) == NULL)
-            return;
-    for (size_t size = STEP; size < LARGEST; size += STEP) {
-        void *block;
-        while ((block = allocate(size)) != NULL && !is_in_last_arena(block))
-            continue;
-        release(block);
-    }
+    for (size_t size = LARGEST; size >= STEP; size -= STEP)
+        fill_pools_of(size, before, allocate, release);
 }
 
 /* Where it is not so from the start, or was until a fork shared it. */
@@ -122,6 +124,5 @@ void heap_settle(void *(*allocate)(size_t size), void (*release)(void *block)) {
     fill_pools(allocate, release);
     mallopt(M_MXFAST, 0); /* no chunks to be joined later, by each worker anew */
     fill_chunks();
-    mallopt(M_MMAP_THRESHOLD, 128 << 10);
     join_pages(heap.brk, sbrk(0));
 }

@@ -251,8 +251,8 @@ def test_too_much(service, expression):
     assert answer.error.startswith("Result is too large") and answer.seconds < 4
 
 
-def test_a_result_that_unfolds_without_end(service):
-    answer = service.run("def main():\n    x = [1]\n    for _ in range(60): x = [x, x]\n    return x", convert=True)
+def test_a_result_that_unfolds_without_end(start):
+    answer = start("--result-kb=512").run("def main():\n    x = [1]\n    for _ in range(60): x = [x, x]\n    return x", convert=True)
     assert answer.outcome in ("output_limit", "memory") and answer.seconds < 5, answer
 
 

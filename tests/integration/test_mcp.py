@@ -85,7 +85,7 @@ def test_there_are_no_sessions(service):
 
 
 @pytest.mark.parametrize("version, status", [
-    ("2025-11-25", 200), ("2025-06-18", 200), ("2025-03-26", 400), ("2024-11-05", 400), ("2026-07-28", 400), ("", 400),
+    ("2025-11-25", 200), ("2025-06-18", 200), ("2025-03-26", 200), ("2024-11-05", 400), ("2026-07-28", 400), ("", 400),
     ("2025-11-25, 2025-06-18", 400), ("x" * 2000, 400),
 ])
 def test_the_version_header(service, version, status):
@@ -98,7 +98,7 @@ def test_the_version_header(service, version, status):
 
 
 @pytest.mark.parametrize("asked, answered", [
-    ("2025-11-25", "2025-11-25"), ("2025-06-18", "2025-06-18"), ("2025-03-26", "2025-11-25"), ("2099-01-01", "2025-11-25"),
+    ("2025-11-25", "2025-11-25"), ("2025-06-18", "2025-06-18"), ("2025-03-26", "2025-03-26"), ("2024-11-05", "2025-11-25"), ("2099-01-01", "2025-11-25"),
 ])
 def test_versions_are_negotiated(service, asked, answered):
     params = {"protocolVersion": asked, "capabilities": {"roots": {}}, "clientInfo": {"name": "x", "version": "1"}}

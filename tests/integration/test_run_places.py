@@ -208,7 +208,7 @@ def test_a_layer_that_is_not_to_be_had(script):
 
 
 def test_a_module_that_is_not_there(script):
-    done = run(script(OK), "--preload=no_such_module_xyz")
+    done = run(script(OK + "\n# no_such_module_xyz"), "--preload=no_such_module_xyz")
     assert done.returncode == 125 and b"no_such_module_xyz" in done.stderr and done.stdout == b""
 
 

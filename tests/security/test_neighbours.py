@@ -71,26 +71,32 @@ def own_mounts():
 
 
 def zombies_of(service):
-    family = {service.manager_pid, service.server_pid, service.zygote_pid}
+    family = {service.manager_pid, service.server_pid, *service.every_zygote()}
     return [p for p in all_pids() if state_of(p) == "Z" and int(read_proc(p, "stat").rsplit(b")", 1)[1].split()[1]) in family]
 
 
 def snapshot(service):
-    workers = len(service.worker_pids())  # a burst leaves a few more than asked for, and the zygote a descriptor for each
-    descriptors = [descriptor_count(p) for p in (service.manager_pid, service.server_pid, service.zygote_pid)]
+    workers = len(service.worker_pids())  # a burst leaves a few more than asked for, and its zygote two descriptors for each
+    zygotes = sum(map(descriptor_count, service.every_zygote()))
     return {
-        "descriptors": [*descriptors[:2], descriptors[2] - workers],
+        "descriptors": [descriptor_count(service.manager_pid), descriptor_count(service.server_pid), zygotes - 2 * workers],
         "processes": len(service.processes()) - workers, "zombies": zombies_of(service), "mounts": own_mounts(), "ipc": ipc_objects(), "files": files_of(service),
     }
+
+
+def changes(before, after):
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
 
 
 def test_nothing_is_left_of_a_mixed_run(start):
     one = start()
     one.assert_well()
-    assert wait_until(lambda: len(one.worker_pids()) == 2 * 2 * os.cpu_count(), 5)
+    crew = 2 * 2 * os.cpu_count()
+    one.every_zygote()
+    assert wait_until(lambda: len(one.ready_pids()) >= crew and len(one.processes()) - len(one.worker_pids()) == 2 + len(one.every_zygote()), 10)
     before = snapshot(one)
     together(*[lambda: [one.run(script) for script in MIXED * 3] for _ in range(4)])
     one.run("import time\ndef main(): time.sleep(60)")
-    assert wait_until(lambda: snapshot(one) == before, 5), (before, snapshot(one))
-    assert len(one.worker_pids()) <= 3 * 2 * os.cpu_count()
+    assert wait_until(lambda: changes(before, snapshot(one)) == {}, 5), changes(before, snapshot(one))
+    assert len(one.worker_pids()) <= 3 * crew // 2 * len(one.every_zygote())
     one.assert_well()

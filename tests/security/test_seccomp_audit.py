@@ -24,6 +24,7 @@ CLONE_THREAD = 0x10000
 # Nothing else may be refused.
 EXPECTED = {
     "socket": (lambda arguments: True, "pwd and grp look for nscd, uuid1 for uuidd; or the script wants the network"),
+    "mbind": (lambda arguments: True, "OpenBLAS has a wish about its buffers, and does without"),
     "vfork": (lambda arguments: True, "subprocess"),
     "clone": (lambda arguments: not arguments[0] & CLONE_THREAD, "fork() of a process pool, posix_spawn()"),
 }
@@ -79,12 +80,12 @@ def read_calls(path):
         yield pid, call, arguments, None, None
 
 
-def calls_behind_the_filter(path, zygote):
-    """A process that the zygote made is behind it once its seccomp() has succeeded, a thread always."""
+def calls_behind_the_filter(path, zygotes):
+    """A process that a zygote made is behind it once its seccomp() has succeeded, a thread always."""
     calls = list(read_calls(path))
-    before = {int(result, 0) for pid, call, _, result, error in calls if pid == zygote and call in ("clone", "clone3") and result and not error}
+    before = {int(result, 0) for pid, call, _, result, error in calls if pid in zygotes and call in ("clone", "clone3") and result and not error}
     for pid, call, arguments, result, error in calls:
-        if pid == zygote or arguments is None:
+        if pid in zygotes or arguments is None:
             continue
         if pid not in before:
             yield call, arguments, result, error
@@ -142,17 +143,20 @@ def show(key):
 # --- The load ---------------------------------------------------------------------------------------
 
 
+FLAVOURS = ("", "numpy", "pandas", "matplotlib")
+
+
 class Tracer:
-    """strace on the zygote, and so on every worker that it makes from now on."""
+    """strace on the zygotes, and so on every worker that they make from now on."""
 
     def __init__(self, service, path):
         assert shutil.which("strace"), "strace is missing: tools/packages test"
-        self.service, self.path, self.zygote = service, path, service.zygote_pid
+        self.service, self.path, self.zygotes = service, path, service.every_zygote()
         self.log = open(path + ".log", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            ["strace", "-f", "-qq", "-e", "raw=all", "-e", "signal=none", "-o", path, "-p", str(self.zygote)], stdin=subprocess.DEVNULL, stderr=self.log
+            ["strace", "-f", "-qq", "-e", "raw=all", "-e", "signal=none", "-o", path, *[f"-p{pid}" for pid in self.zygotes]], stdin=subprocess.DEVNULL, stderr=self.log
         )
-        wait_until(lambda: self.has(self.zygote) or self.process.poll() is not None, 10)
+        wait_until(lambda: all(map(self.has, self.zygotes)) or self.process.poll() is not None, 10)
         if self.process.poll() is not None:
             self.log.seek(0)
             pytest.skip(f"the platform does not let strace look: {self.log.read()}")
@@ -165,7 +169,8 @@ class Tracer:
         """Uses up the workers that were there before."""
         if all(self.has(pid) for pid in self.service.ready_pids()):
             return True
-        together(*[lambda: self.service.run("import time\ndef main(): time.sleep(0.3)")] * WORKERS)
+        for name in FLAVOURS:
+            together(*[lambda: self.service.run("import time\ndef main(): time.sleep(0.3)\n# " + name)] * WORKERS)
         return False
 
     def stop(self):
@@ -186,7 +191,7 @@ def trail(tmp_path_factory):
         finally:
             tracer.stop()
         service.assert_well()
-        audit = Audit(read_table(), calls_behind_the_filter(tracer.path, tracer.zygote))
+        audit = Audit(read_table(), calls_behind_the_filter(tracer.path, tracer.zygotes))
     finally:
         service.stop()
     with open(REPORT, "w", encoding="utf-8") as file:

@@ -26,7 +26,7 @@ static void test_a_fresh_zygote_takes_over(void **state) {
         runs_scene_send_verdict(&scene, 0, before, ENDING_EXIT);
     runs_scene_turn(&scene);
     runs_scene_assert_finished(&scene, before, OUTCOME_EXITED);
-    assert_int_equal(message_receive(scene.zygotes[0], &message, fds), -ECONNRESET); /* some was not read */
+    assert_int_equal(message_receive(scene.zygotes[0], &message, fds), 0); /* though some was not read */
     assert_int_equal(after->stage, JOB_RUNNING);
     runs_scene_verdict(&scene, 1, after, ENDING_EXIT);
     assert_int_equal(message_receive(scene.zygotes[1], &message, fds), -EAGAIN); /* it stays for the next */
