@@ -77,10 +77,12 @@ def measure_bare(build, script, seconds):
     return {"rate": rate, "cpu_ms": cpu}
 
 
-def long_enough(paced, connections, seconds):
-    """Seconds in which even the slow ones answer each connection: a window that ends earlier sees the fast answers only."""
-    cpu = min(cell["cpu_ms"] for cell in paced)
-    return min(LONGEST, max(seconds, math.ceil(1.4 * connections * cpu / len(os.sched_getaffinity(0)) / 1e3)))
+def long_enough(cell, connections, seconds):
+    """Seconds in which even the slow ones answer each connection: a window that ends earlier sees the fast answers only.
+    By the rate with fewer connections, or one after the other."""
+    rates = [loads[0]["rate"] for loads in cell["loops"].values() if loads[0]["rate"]]
+    rates += [1e3 / clients.percentile(part["ms"], 50) for part in cell["paced"]]
+    return min(LONGEST, max(seconds, math.ceil(1.5 * connections / max(rates))))
 
 
 class Full:
@@ -89,11 +91,12 @@ class Full:
         self.cells = {peer.name: {script: {"paced": [], "loops": {}} for script in options.scripts} for peer in peers}
         self.bare = {script: [] for script in options.scripts}
         self.floor = {connections: [] for connections in options.connections}
-        each = len(options.scripts) * (len(peers) * (1 + len(options.connections)) + 1) + len(options.connections)
+        each = len(options.scripts) * (len(peers) * (1 + len(options.connections)) + 2) + len(options.connections)
         self.progress = Progress(options.rounds * each)
 
     def script(self, script, first):
         options = self.options
+        self.limit(script)
         for peer in self.peers:
             cell = measure_paced(peer, script)
             self.cells[peer.name][script]["paced"].append(cell)
@@ -101,14 +104,17 @@ class Full:
         for connections in options.connections:
             for peer in self.peers:
                 cell = self.cells[peer.name][script]
-                seconds = long_enough(cell["paced"], connections, options.seconds)
+                seconds = long_enough(cell, connections, options.seconds)
                 if not first and seconds > 3 * options.seconds:
                     self.progress.step(f"{script}, {connections} connections, {peer.name}: once is enough")
                     continue
                 load = measure_loop(peer, SCRIPTS[script].request(), connections, seconds)
                 cell["loops"].setdefault(connections, []).append(load)
                 self.progress.step(f"{script}, {connections} connections, {peer.name}: {load['rate']:.0f} requests/s")
-        bare = measure_bare(options.build, script, options.seconds)
+        self.limit(script)
+
+    def limit(self, script):
+        bare = measure_bare(self.options.build, script, self.options.seconds)
         self.bare[script].append(bare)
         self.progress.step(f"{script}, bare: {bare['rate']:.0f} runs/s")
 

@@ -46,7 +46,7 @@ SCRIPTS = {
     "empty": Script("def main(): return 1", "1"),
     "numpy": Script("import numpy as np\ndef main(): return int(np.arange(10).sum())", "45"),
     "pandas": Script("import pandas as pd\ndef main(): return int(pd.DataFrame({'a': [1, 2, 3]}).a.sum())", "6"),
-    "cpu": Script("def main():\n total = 0\n for i in range(700_000): total += i & 3\n return total", "1050000"),
+    "cpu": Script("def main():\n total = 0\n for i in range(1_400_000): total += i & 3\n return total", "2100000"),
     "stdout": printing(MB),
     "result": returning(MB),
     "script": long(MB),
