@@ -23,7 +23,7 @@ ALL, SOME = b"=", b"+"
 NOTHING = b"+null"
 
 open_file, close, read, write, fstat, scan, mkdir = os.open, os.close, os.read, os.write, os.fstat, os.scandir, os.mkdir
-is_regular = stat.S_ISREG
+is_regular, is_folder = stat.S_ISREG, stat.S_ISDIR
 escape = _json.encode_basestring_ascii
 from_base64, to_base64 = binascii.a2b_base64, binascii.b2a_base64
 compile_regex, translate = re.compile, fnmatch.translate
@@ -144,37 +144,42 @@ class Walk:
                     break
                 self.left -= 1
                 entries.append(entry)
-            return [(entry.name, self.kind_of(entry)) for entry in entries]
+            return [(entry.name, *self.kind_of(entry)) for entry in entries]
 
     def kind_of(self, entry):
-        """A file's size, None for a folder, -1 for all else."""
+        """A file's size, None for a folder, -1 for all else; and its inode."""
         try:
-            if entry.is_dir(follow_symlinks=False):
-                return None
-            return entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else -1
+            about = entry.stat(follow_symlinks=False)
+            if is_folder(about.st_mode):
+                return None, about.st_ino
+            return about.st_size if is_regular(about.st_mode) else -1, about.st_ino
         except OSError:
-            return -1
+            return -1, 0
 
     def walk(self, folder, parts):
         """Closes the folder."""
         try:
             entries = self.entries_of(folder)
-            for name, size in entries:
+            for name, size, inode in entries:
                 here = (*parts, name)
                 if size is None:
-                    self.walk_into(folder, here)
+                    self.walk_into(folder, here, inode)
                 elif size >= 0 and self.patterns.match(here):
-                    self.found.append(("/".join(here), size))
+                    self.found.append(("/".join(here), size, inode))
         finally:
             close(folder)
 
-    def walk_into(self, folder, parts):
+    def walk_into(self, folder, parts, inode):
         if len(parts) > self.patterns.levels:
             self.cut = self.cut or self.patterns.levels == LEVELS_MAX
             return
         try:
             inner = open_file(parts[-1], FOLDER, dir_fd=folder)
         except OSError:
+            self.cut = True
+            return
+        if fstat(inner).st_ino != inode:  # gVisor can be made to follow a link that takes the folder's place
+            close(inner)
             self.cut = True
             return
         self.walk(inner, parts)
@@ -194,15 +199,15 @@ def open_below(name):
         close(folder)
 
 
-def read_file(name, room):
-    """All of it, or None where it does not fit or is no regular file that can be read."""
+def read_file(name, inode, room):
+    """All of it, or None where it does not fit or is no longer this regular file, or one that can be read."""
     try:
         fd = open_below(name)
     except OSError:
         return None
     try:
         about = fstat(fd)
-        if not is_regular(about.st_mode) or about.st_size > room:
+        if not is_regular(about.st_mode) or about.st_ino != inode or about.st_size > room:
             return None
         data = bytearray()
         while len(data) <= room:
@@ -258,7 +263,7 @@ def collect(patterns, outputs):
     walk.walk(open_file(PLACE, FOLDER), ())
     walk.found.sort()
     outputs.cut = outputs.cut or walk.cut
-    for name, size in walk.found:
-        data = read_file(name, outputs.room) if outputs.contents < CONTENTS_MAX else None
+    for name, size, inode in walk.found:
+        data = read_file(name, inode, outputs.room) if outputs.contents < CONTENTS_MAX else None
         if not outputs.add(name, size if data is None else len(data), data):
             break

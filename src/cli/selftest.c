@@ -146,7 +146,7 @@ static int try_sandbox(const struct escape *escape, const struct targets *target
 static _Noreturn void be_zygote(const struct policy *policy, const struct probe *probe, const struct targets *targets, int out) {
     struct sandbox sandbox;
     struct failure failure;
-    if (sandbox_prepare(&sandbox, policy, &probe->plan, &failure) < 0)
+    if (sandbox_prepare(&sandbox, policy, &probe->plan, &failure) < 0 || sandbox_move_in(&sandbox, &failure) < 0)
         _exit(EXIT_FAILURE);
     for (size_t i = 0; i < escape_count; i++) {
         int result = try_sandbox(&escapes[i], targets, &sandbox);

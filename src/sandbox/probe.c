@@ -66,6 +66,8 @@ static _Noreturn void be_zygote(const struct policy *policy, const struct plan *
     alarm(TRIAL_SECONDS);
     int r = sandbox_prepare(&sandbox, policy, plan, &trial->failure);
     if (r == 0)
+        r = sandbox_move_in(&sandbox, &trial->failure);
+    if (r == 0)
         r = make_worker(&sandbox, trial);
     if (r == 0)
         trial->isolation = sandbox.isolation;

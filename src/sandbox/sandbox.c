@@ -47,9 +47,7 @@ static int prepare_files(struct sandbox *sandbox, struct failure *ret_failure) {
             return r;
         return rootfs_prepare(&sandbox->policy, sandbox->plan.own_user, ret_failure);
     }
-    if ((r = prepare_folders(sandbox, ret_failure)) < 0)
-        return r;
-    return sandbox->plan.chroot ? chroot_enter(ret_failure) : 0;
+    return prepare_folders(sandbox, ret_failure);
 }
 
 /* Which calls of the worker the view answers. */
@@ -153,6 +151,10 @@ int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, co
     return r;
 }
 
+int sandbox_move_in(const struct sandbox *sandbox, struct failure *ret_failure) {
+    return sandbox->plan.chroot ? chroot_enter(ret_failure) : 0;
+}
+
 void sandbox_done(struct sandbox *sandbox) {
     cgroup_done(&sandbox->cgroup);
     seccomp_done(&sandbox->filter);
@@ -163,8 +165,7 @@ void sandbox_done(struct sandbox *sandbox) {
 int sandbox_lend_folder(struct sandbox *sandbox, char ret_path[VIEW_PATH], struct failure *ret_failure) {
     const struct scratch *scratch = &sandbox->scratch;
     if (!sandbox->plan.mounts) {
-        snprintf(ret_path, VIEW_PATH, "%.100s/import",
-                 sandbox->plan.chroot ? chroot_path(scratch->path) : scratch->path);
+        snprintf(ret_path, VIEW_PATH, "%.100s/import", scratch->path);
         return mkdirat(scratch->fd, "import", 0700) < 0
                    ? failure_set(ret_failure, errno, "scratch", "cannot make %.100s: %s", ret_path, strerror(errno))
                    : 0;

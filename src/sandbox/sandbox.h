@@ -41,9 +41,13 @@ struct sandbox {
     int proc_fd;    /* the host's /proc, opened before it goes out of sight; never a worker's */
 };
 
-/* Zygote, once; behind it no more is in reach than what a worker has. */
+/* Zygote, once; behind it no more is in reach than what a worker has, but where that is a chroot. */
 int sandbox_prepare(struct sandbox *ret_sandbox, const struct policy *policy, const struct plan *plan,
                     struct failure *ret_failure);
+
+/* Zygote, before its first worker: moves into the chroot, if there is to be one. Python is behind its imports then, since
+ * links of /etc/alternatives lead nowhere in there. */
+int sandbox_move_in(const struct sandbox *sandbox, struct failure *ret_failure);
 void sandbox_done(struct sandbox *sandbox);
 
 /* Zygote: a folder to write to that is nobody else's, and what becomes of it. Its path is good for VIEW_PATH bytes. */

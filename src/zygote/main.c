@@ -222,7 +222,7 @@ static int grow(const struct config *config, struct sandbox *sandbox, struct bra
 static int serve(const struct config *config, bool alone, struct sandbox *sandbox, struct branch *branch,
                  struct failure *ret_failure) {
     int r = alone ? import(sandbox, config->preload, ret_failure) : grow(config, sandbox, branch, ret_failure);
-    if (r < 0)
+    if (r < 0 || (r = sandbox_move_in(sandbox, ret_failure)) < 0)
         return r;
     python_settle();
     sandbox->policy.memory_bytes = sandbox->cgroup.limits.memory_bytes = worker_memory(config, sandbox->proc_fd);

@@ -130,6 +130,8 @@ static void be_zygote(struct scene *scene) {
     const gid_t groups[] = {0, 5};
     setgroups(2, groups);
     scene->prepared = sandbox_prepare(&sandbox, &policy, &plan, &scene->failure);
+    if (scene->prepared == 0)
+        scene->prepared = sandbox_move_in(&sandbox, &scene->failure);
     if (scene->prepared < 0)
         return;
     see_zygote(scene);
@@ -152,6 +154,8 @@ static void be_zygote(struct scene *scene) {
 static void attempt(const struct policy *with, struct attempt *ret_attempt) {
     struct sandbox sandbox = {.proc_fd = -1};
     ret_attempt->prepared = sandbox_prepare(&sandbox, with, &plan, &ret_attempt->failure);
+    if (ret_attempt->prepared == 0)
+        ret_attempt->prepared = sandbox_move_in(&sandbox, &ret_attempt->failure);
     ret_attempt->proc_fd = sandbox.proc_fd;
 }
 

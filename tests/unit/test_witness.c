@@ -51,6 +51,7 @@ static void be_zygote(void) {
     /* A platform that leaves nothing out by itself. */
     CHECK(setrlimit(RLIMIT_CORE, &any) == 0 && pipe(go) == 0);
     CHECK(sandbox_prepare(&sandbox, &policy, &plan, &testimony->failure) == 0);
+    CHECK(sandbox_move_in(&sandbox, &testimony->failure) == 0);
     pid_t worker = sandbox_clone(&sandbox, 0, &testimony->failure);
     CHECK(worker >= 0);
     if (worker == 0)
