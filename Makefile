@@ -5,10 +5,13 @@
 #   make test-security [TIERS="user gvisor"]
 #                run the contract and attack corpora on every platform, or on some: see tests/tiers
 #   make build   build into build/
-#   make bench   measure this build beside a python3 started for each request
+#   make bench   measure this build beside a python3 started for each request: tables and a chart in build/bench
+#   make bench-quick OLD=FOLDER | bench-size | bench-soak N=100000
+#                measure it beside another build folder, by the size of what is sent, over many requests
 #   make clean   remove the build folders
 
-.PHONY: run test test-security build bench clean packages test-packages security-packages sanitize
+.PHONY: run test test-security build bench bench-quick bench-size bench-soak clean packages test-packages security-packages \
+        bench-packages sanitize
 
 run: packages build
 	@exec build/python-executor serve
@@ -29,14 +32,28 @@ sanitize: packages test-packages
 build:
 	@tools/build build
 
-bench: packages test-packages build
-	@/usr/bin/python3 bench/bench.py build
+bench: packages bench-packages build
+	@ninja -C build --quiet bench/bare
+	@/usr/bin/python3 bench/bench.py full build
+
+bench-quick: packages bench-packages build
+	@/usr/bin/python3 bench/bench.py quick build "$(OLD)"
+
+bench-size: packages bench-packages build
+	@/usr/bin/python3 bench/bench.py size build
+
+N = 100000
+bench-soak: packages bench-packages build
+	@/usr/bin/python3 bench/bench.py soak build --requests $(N)
 
 packages:
 	@tools/packages run
 
 test-packages:
 	@tools/packages test
+
+bench-packages:
+	@tools/packages bench
 
 security-packages:
 	@tools/packages security

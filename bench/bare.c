@@ -1,153 +1,171 @@
-/* The limit: the same preloaded interpreter, forked, run and ended in a loop, with no isolation at all.
+/* The limit: the same preloaded interpreter, forked, run and ended in a loop, without any isolation, channel or server.
  *
- * bare PRELOAD SECONDS PROCESSES SCRIPT: that many loops at once, each with an interpreter of its own. Prints runs a second, the
- * CPU time and the page faults of one, in milliseconds.
+ * bare SECONDS LOOPS SCRIPT RESULT: that many loops at once, each with an interpreter of its own that has imported what
+ * the service would run this script on. Both files are read; what a run answers is held to the second, what it prints
+ * goes nowhere. Prints runs a second over all loops and the CPU time of one run, fork and exit included, in milliseconds.
  */
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/fd.h"
+#include "base/flavour.h"
+#include "wire/frame.h"
 #include "zygote/python.h"
 
-#include "base/clock.h"
-
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-static PyObjectArenaAllocator arenas_before;
-static char *last_arena; static size_t last_size, arena_count;
-static void *arena_alloc(void *ctx, size_t size) {
-    (void)ctx;
-    char *p = arenas_before.alloc(arenas_before.ctx, size);
-    last_arena = p; last_size = size; arena_count++;
-    return p;
-}
-static void watch_arenas(void) {
-    PyObjectArenaAllocator mine;
-    PyObject_GetArenaAllocator(&arenas_before);
-    mine = arenas_before;
-    mine.alloc = arena_alloc;
-    PyObject_SetArenaAllocator(&mine);
-}
-static void fill(void) {
-    size_t before = arena_count, n = 0;
-    while (arena_count == before) { PyObject_Malloc(512); n++; }
-    size_t m = 0;
-    for (size_t size = 16; size <= 496; size += 16)
-        for (;;) {
-            char *p = PyObject_Malloc(size);
-            m++;
-            if (p >= last_arena && p < last_arena + last_size) { PyObject_Free(p); break; }
-        }
-    fprintf(stderr, "arenas %zu filled %zu + %zu\n", arena_count, n, m);
-}
-static void fill_malloc(void) {
-    char *top = sbrk(0);
-    size_t total = 0;
-    /* whatever lies below the top chunk */
-    for (size_t size = 1 << 16; size >= 16; size = size > 1024 ? size / 2 : size - 16) {
-        for (;;) {
-            struct mallinfo2 i = mallinfo2();
-            char *p = malloc(size);
-            if (p > top - i.keepcost - 4096 ) { free(p); break; }
-            total += size;
-        }
-    }
-    struct mallinfo2 i = mallinfo2();
-    fprintf(stderr, "malloc filled %zu, free %zu top %zu\n", total, i.fordblks, i.keepcost);
-}
-#include <sys/mman.h>
-static void collapse(void) {
-    FILE *f = fopen("/proc/self/maps", "r");
-    char line[512];
-    static unsigned long starts[4096], ends[4096];
-    int n = 0;
-    unsigned long total = 0;
-    while (fgets(line, sizeof line, f)) {
-        unsigned long a, b, inode; char perms[8];
-        if (sscanf(line, "%lx-%lx %7s %*x %*s %lu", &a, &b, perms, &inode) == 4 && inode == 0 && perms[1] == 'w' && !strstr(line, "stack")) { starts[n] = a; ends[n++] = b; total += b - a;}
-    }
-    fclose(f);
-    int ok = 0, bad = 0;
-    for (int i = 0; i < n; i++)
-        for (unsigned long at = (starts[i] + 0x1fffff) & ~0x1ffffful; at + 0x200000 <= ends[i]; at += 0x200000)
-            if (madvise((void *)at, 0x200000, 25) == 0) ok++; else bad++;
-    fprintf(stderr, "regions %d bytes %lu collapsed %d not %d\n", n, total, ok, bad);
-}
-static void run_once(const char *script) {
-    struct job_order order = {.result_bytes = 1 << 20, .script_bytes = strlen(script)};
-    struct python_answer answer;
-    if (python_load(&order, script, strlen(script)) < 0 || python_run(&order, &answer) < 0 || answer.kind != FRAME_RESULT)
-        _exit(EXIT_FAILURE);
-    _exit(EXIT_SUCCESS);
+enum { LOOPS_MAX = 256 };
+
+struct text {
+    const char *data;
+    size_t size;
+};
+
+struct count {
+    uint64_t runs, wall_us, cpu_us;
+};
+
+static struct text map_file(const char *path) {
+    struct stat status;
+    struct text text = {.data = ""};
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        goto fail;
+    text.size = (size_t)status.st_size;
+    if (text.size > 0 && (text.data = mmap(NULL, text.size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+        goto fail;
+    return text;
+fail:
+    fprintf(stderr, "bare: %s: %s\n", path, strerror(errno));
+    exit(EXIT_FAILURE);
 }
 
-static unsigned long loop(const char *script, uint64_t until_us) {
-    unsigned long count = 0;
-    int status;
-    for (; clock_us() < until_us; count++) {
-        python_before_fork();
-        pid_t pid = fork();
-        if (pid == 0) {
-            python_after_fork_child();
-            run_once(script);
-        }
-        python_after_fork_parent();
-        if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+static int run_once(const struct text *script, const struct text *result) {
+    struct job_order order = {.result_bytes = 64 << 20, .script_bytes = script->size};
+    struct python_answer answer;
+    if (python_load(&order, script->data, script->size) < 0 || python_run(&order, &answer) < 0 ||
+        answer.kind != FRAME_RESULT || answer.text_size != result->size)
+        return EXIT_FAILURE;
+    return memcmp(answer.text, result->data, result->size) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static uint64_t cpu_us(void) {
+    struct rusage own, children;
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &children);
+    return clock_timeval_us(own.ru_utime) + clock_timeval_us(own.ru_stime) + clock_timeval_us(children.ru_utime) +
+           clock_timeval_us(children.ru_stime);
+}
+
+static struct count loop(const struct text *script, const struct text *result, uint64_t wall_us) {
+    struct count count = {0};
+    uint64_t begun = clock_us(), cpu = cpu_us();
+    while (clock_us() - begun < wall_us) {
+        int status;
+        pid_t pid = python_fork();
+        if (pid == 0)
+            _exit(run_once(script, result));
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
+            fprintf(stderr, "bare: a run failed or had another result\n");
             exit(EXIT_FAILURE);
+        }
+        count.runs++;
     }
+    count.wall_us = clock_us() - begun;
+    count.cpu_us = cpu_us() - cpu;
     return count;
 }
 
-int main(int argc, char **argv) {
-    struct failure failure;
-    if (argc != 5)
-        return 2;
-    setenv("OPENBLAS_NUM_THREADS", "1", 1);
+/* As the zygote of this script's flavour does, see src/zygote/main.c. */
+static void load(const struct text *script) {
+    struct failure failure = {0};
+    struct config config;
+    char folder[] = "/tmp/python-executor-bare-XXXXXX";
+    config_init(&config);
+    flavour_narrow(config.preload, script->data, script->size);
     mallopt(M_ARENA_MAX, 1);
-    int ends[2];
-    if (pipe(ends) < 0)
-        return 1;
-    int processes = atoi(argv[3]);
-    bool COLL = getenv("COLL") != NULL, FILL = getenv("FILL") != NULL, FILLM = getenv("FILLM") != NULL;
-    for (int i = 0; i < processes; i++) {
-        if (fork() > 0)
-            continue;
-        if (FILL) watch_arenas();
-        if (python_start(argv[1], &failure) < 0) {
-            fprintf(stderr, "%s: %s\n", failure.stage, failure.text);
-            exit(1);
-        }
-        mallopt(M_MXFAST, 0);
-        malloc_trim(0);
-        void *volatile block = malloc(100000);
-        free(block);
-        if (FILL) fill();
-        if (FILLM) fill_malloc();
-        if (COLL) collapse();
-        struct rusage a, b, s0, s1;
-        getrusage(RUSAGE_CHILDREN, &a);
-        getrusage(RUSAGE_SELF, &s0);
-        uint64_t begin = clock_us();
-        unsigned long count = loop(argv[4], begin + (uint64_t)atoi(argv[2]) * 1000000);
-        getrusage(RUSAGE_CHILDREN, &b);
-        getrusage(RUSAGE_SELF, &s1);
-#define D(x, y, f) ((double)(clock_timeval_us(y.f) - clock_timeval_us(x.f)) / 1e3 / (double)count)
-        char line[256];
-        int n = snprintf(line, sizeof line, "%.0f/s wall %.3f  child user %.3f sys %.3f  parent user %.3f sys %.3f faults %.0f\n",
-               (double)count / ((double)(clock_us() - begin) / 1e6), (double)(clock_us() - begin) / 1e3 / (double)count, D(a, b, ru_utime), D(a, b, ru_stime), D(s0, s1, ru_utime),
-               D(s0, s1, ru_stime), (double)(b.ru_minflt - a.ru_minflt) / (double)count);
-        ssize_t ignored = write(ends[1], line, (size_t)n);
-        (void)ignored;
-        exit(0);
+    setenv("OPENBLAS_NUM_THREADS", "1", 1);
+    setenv("OMP_NUM_THREADS", "1", 1);
+    if (mkdtemp(folder) == NULL)
+        exit(EXIT_FAILURE);
+    int r = python_start(&failure);
+    if (r >= 0)
+        r = python_import(config.preload, folder, &failure);
+    rmdir(folder);
+    if (r < 0) {
+        fprintf(stderr, "bare: %s: %s\n", failure.stage, failure.text);
+        exit(EXIT_FAILURE);
     }
-    while (wait(NULL) > 0) continue;
-    close(ends[1]);
-    char text[4096];
-    ssize_t n = read(ends[0], text, sizeof text);
-    fwrite(text, 1, (size_t)n, stdout);
-    return 0;
+    python_settle();
+}
+
+/* In a process of its own: gets ready, says so by closing `ready`, begins with the others, writes its count. */
+static _Noreturn void work(const struct text *script, const struct text *result, uint64_t wall_us, int ready, int go,
+                           int counts) {
+    char nothing;
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    load(script);
+    fd_close(ready);
+    if (read(go, &nothing, 1) != 0)
+        exit(EXIT_FAILURE);
+    struct count count = loop(script, result, wall_us);
+    _exit(write(counts, &count, sizeof count) == sizeof count ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static int report(int counts, int loops) {
+    struct count count;
+    double rate = 0, cpu = 0, runs = 0;
+    int heard = 0;
+    for (; read(counts, &count, sizeof count) == sizeof count && count.runs > 0; heard++) {
+        rate += (double)count.runs / ((double)count.wall_us / 1e6);
+        cpu += (double)count.cpu_us / 1e3;
+        runs += (double)count.runs;
+    }
+    if (heard < loops)
+        return EXIT_FAILURE;
+    printf("%.1f %.4f\n", rate, cpu / runs);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    int ready[2], go[2], counts[2];
+    char nothing;
+    int loops = argc == 5 ? atoi(argv[2]) : 0;
+    if (loops < 1 || loops > LOOPS_MAX) {
+        fprintf(stderr, "usage: bare SECONDS LOOPS SCRIPT RESULT\n");
+        return 2;
+    }
+    struct text script = map_file(argv[3]), result = map_file(argv[4]);
+    uint64_t wall_us = (uint64_t)(atof(argv[1]) * 1e6);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0 || pipe2(counts, O_CLOEXEC) < 0 || null < 0)
+        return EXIT_FAILURE;
+    for (int i = 0; i < loops; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            return EXIT_FAILURE;
+        if (pid == 0) {
+            fd_close(go[1]);
+            fd_close(ready[0]);
+            dup2(null, STDOUT_FILENO);
+            work(&script, &result, wall_us, ready[1], go[0], counts[1]);
+        }
+    }
+    fd_close(ready[1]);
+    fd_close(counts[1]);
+    if (read(ready[0], &nothing, 1) != 0)
+        return EXIT_FAILURE;
+    fd_close(go[1]);
+    return report(counts[0], loops);
 }

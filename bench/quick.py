@@ -1,0 +1,77 @@
+"""`make bench-quick OLD=FOLDER`: this build beside another one, paired and in turns, in less than a minute."""
+import json
+import os
+import statistics
+import time
+
+import clients
+import machine
+from peers import Service
+from scripts import SCRIPTS
+
+PACED, PAUSE = 30, 0.01
+LONGEST = 45  # seconds after which no pair is begun
+
+
+def measure(service, script, connections, seconds):
+    """{figure: value} of one turn, and wrong bodies and errors."""
+    request = SCRIPTS[script].request()
+    times, wrong = clients.paced(service.port, request, PACED, PAUSE)
+    figures = {"paced, ms": statistics.median(times)}
+    for count in connections:
+        before = service.calm()
+        load = clients.wrk(service.port, request, count, seconds)
+        cpu = service.calm() - before
+        figures[f"requests/s, {count} connections"] = load.rate
+        figures[f"CPU ms, {count} connections"] = cpu / max(1, load.requests + min(count, service.at_once))
+        wrong += load.wrong + load.errors
+    return figures, wrong
+
+
+def compare(pairs):
+    """[(old, new), …] of one figure as medians, and the ratio new to old of each pair: median, least and most."""
+    ratios = [new / old for old, new in pairs if old and new]
+    medians = [statistics.median(side) for side in zip(*pairs)]
+    if not ratios:
+        return {"old": medians[0], "new": medians[1], "ratio": None, "least": None, "most": None}
+    return {"old": medians[0], "new": medians[1], "ratio": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+
+
+def show(results):
+    print(f"\n{'script':8} {'':26} {'old':>9} {'new':>9}   new to old, with its spread over {results['rounds']} pairs")
+    for script, figures in results["scripts"].items():
+        for figure, seen in figures.items():
+            spread = "–" if seen["ratio"] is None else f"{seen['ratio']:.3f}   {seen['least']:.3f} … {seen['most']:.3f}"
+            print(f"{script:8} {figure:26} {seen['old']:9.2f} {seen['new']:9.2f}   {spread}")
+    print(f"\nwrong bodies and errors: {results['wrong']}; load before and after: {results['load']}; "
+          f"{results['seconds']:.0f} s")
+
+
+def run(options):
+    begun, load, wrong = time.monotonic(), machine.load(), 0
+    pairs = {script: {} for script in options.scripts}
+    with Service(options.old, name="old") as old, Service(options.build, name="new") as new:
+        for service in (old.check(), new.check()):
+            service.calm()
+        for number in range(options.rounds):
+            for script in options.scripts:
+                # The first of a pair may be better or worse off: each is it in turn.
+                seen = {}
+                for service in (old, new) if number % 2 == 0 else (new, old):
+                    seen[service.name], bad = measure(service, script, options.connections, options.seconds)
+                    wrong += bad
+                for figure in seen["old"]:
+                    pairs[script].setdefault(figure, []).append((seen["old"][figure], seen["new"][figure]))
+            if time.monotonic() - begun > LONGEST:
+                break
+            print(f"pair {number + 1} of {options.rounds}, {time.monotonic() - begun:.0f} s", flush=True)
+    results = {
+        "rounds": number + 1, "wrong": wrong, "load": f"{load:.1f}, {machine.load():.1f}",
+        "seconds": time.monotonic() - begun,
+        "scripts": {script: {figure: compare(values) for figure, values in figures.items()} for script, figures in pairs.items()},
+    }
+    show(results)
+    os.makedirs(options.out, exist_ok=True)
+    with open(os.path.join(options.out, "quick.json"), "w", encoding="utf-8") as file:
+        json.dump({**results, "pairs": pairs}, file, indent=1)
+    return 1 if wrong else 0
