@@ -107,6 +107,7 @@ def test_death_of_the_zygote_under_load(start):
 
 def test_a_worker_that_is_killed_from_outside(start):
     one = start("--workers=2")
+    one.every_zygote()  # one that is just being forked looks like a worker
     call = Background(one.run, SLEEP.format(20))
     one.wait_for_busy(1)
     os.kill(one.busy_pids()[0], signal.SIGKILL)
