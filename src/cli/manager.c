@@ -342,6 +342,18 @@ static void sweep(void) {
     cgroup_sweep();
 }
 
+/* Zygotes that are forks of others, and workers, end with those and are ours then. A child that whoever became this
+ * program has left behind is not waited for longer than it takes them. */
+static void wait_for_all(void) {
+    enum { AT_MOST_MS = 1000, STEP_MS = 2 };
+    pid_t pid = 0;
+    for (int waited = 0; pid >= 0 && waited < AT_MOST_MS;) {
+        pid = waitpid(-1, NULL, WNOHANG);
+        if (pid == 0)
+            waited += STEP_MS + poll(NULL, 0, STEP_MS);
+    }
+}
+
 static void run(struct manager *manager) {
     while (!manager->done) {
         start_missing(manager);
@@ -354,8 +366,7 @@ static void run(struct manager *manager) {
         }
     }
     kill_all(manager);
-    while (waitpid(-1, NULL, 0) > 0)
-        continue;
+    wait_for_all();
     sweep();
 }
 
@@ -376,6 +387,7 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     if ((r = credentials_keep_for_workers(ret_failure)) < 0)
         return r;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

@@ -145,6 +145,11 @@ uint64_t scratch_used(const struct scratch *scratch) {
     return used_on(scratch->fd);
 }
 
+uint64_t scratch_visible(const struct scratch *scratch) {
+    uint64_t bytes = 0, files;
+    return folder_measure(scratch->fd, ".", UINT64_MAX - 1, &bytes, &files) == 0 ? bytes : 0;
+}
+
 void scratch_remove(const struct scratch *scratch, unsigned slot) {
     char name[NAME];
     if (scratch->fd >= 0)

@@ -57,6 +57,9 @@ bool scratch_tmpfs_is_too_large(int tmpfs_fd, uint64_t bytes);
 /* Bytes in use on the file system that the folders are on, by whomever; 0 where there are none. */
 uint64_t scratch_used(const struct scratch *scratch);
 
+/* Bytes in all of the folders. Takes as long as there are files. */
+uint64_t scratch_visible(const struct scratch *scratch);
+
 /* Zygote, when the worker is dead. */
 void scratch_remove(const struct scratch *scratch, unsigned slot);
 

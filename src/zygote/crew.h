@@ -36,6 +36,11 @@ struct member {
     bool counted;          /* its files are bounded by being counted, in the end as well */
 };
 
+/* How much time in the kernel the one has spent that each zygote would accuse. */
+struct suspicion {
+    uint64_t system_us[CONFIG_FLAVOURS];
+};
+
 struct crew {
     struct sandbox *sandbox;
     struct member members[CREW_MAX];
@@ -49,6 +54,8 @@ struct crew {
     uint64_t disk_before; /* bytes in use where scripts keep files, before any of those that run began */
     pid_t accused;        /* ended for files that nobody can see, and not reaped yet */
     bool exonerated;      /* it has been reaped, and it is to be seen whether it was the one */
+    struct suspicion *suspicion; /* shared by the zygotes of a tree, which share that file system; NULL without others */
+    unsigned flavour;            /* ours in there */
     uint64_t quiet_until_us; /* a job has just ended: its answer is on the way */
     unsigned failures; /* workers that died before they were ready, since the last that was */
 };

@@ -61,14 +61,30 @@ static uint64_t largest_scratch(const struct crew *crew) {
     return bytes;
 }
 
+/* Tells the other zygotes whom we would accuse, and says whether one of theirs has worked more. */
+static bool others_have_worked_more(const struct crew *crew, uint64_t system_us) {
+    struct suspicion *suspicion = crew->suspicion;
+    bool more = false;
+    if (suspicion == NULL)
+        return false;
+    for (unsigned i = 0; i < CONFIG_FLAVOURS; i++)
+        more = more || (i != crew->flavour && __atomic_load_n(&suspicion->system_us[i], __ATOMIC_RELAXED) > system_us);
+    __atomic_store_n(&suspicion->system_us[crew->flavour], system_us, __ATOMIC_RELAXED);
+    return more;
+}
+
 /* Files that are open and have no name are in no folder, and cannot be counted; but the file system has them. Where
  * more is gone from it than all folders have, by as much as one script may keep, the one that has worked longest in
- * the kernel is ended for it, if it can have written that much. If that gives nothing back it was somebody else. */
+ * the kernel, of all zygotes' workers, is ended for it, if it can have written that much. If that gives nothing back it
+ * was somebody else. */
 static void look_for_hidden_files(struct crew *crew, uint64_t visible, struct member *suspect, uint64_t system_us) {
     uint64_t limit = largest_scratch(crew);
     uint64_t used = scratch_used(&crew->sandbox->scratch);
+    bool of_others = others_have_worked_more(crew, suspect != NULL ? system_us : 0);
     if (crew->accused != 0)
         return;
+    if (used > crew->disk_before + visible + limit)
+        visible = scratch_visible(&crew->sandbox->scratch); /* what other zygotes' workers have, too */
     if (used <= crew->disk_before + visible + limit) {
         crew->exonerated = false;
         return;
@@ -78,7 +94,7 @@ static void look_for_hidden_files(struct crew *crew, uint64_t visible, struct me
         crew->exonerated = false;
         return;
     }
-    if (suspect == NULL || system_us < limit / BYTES_PER_US)
+    if (suspect == NULL || of_others || system_us < limit / BYTES_PER_US)
         return;
     crew->accused = suspect->pid;
     end(suspect, ENDING_SCRATCH);
@@ -89,8 +105,10 @@ void keeper_enforce(struct crew *crew) {
     uint64_t visible = 0;
     uint64_t system_us = 0;
     struct member *suspect = NULL;
-    if (crew->running == 0)
+    if (crew->running == 0) {
+        (void)others_have_worked_more(crew, 0);
         return;
+    }
     for (size_t i = 0; i < CREW_MAX; i++) {
         struct member *member = &crew->members[i];
         struct member_usage usage = {0};

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -183,6 +184,7 @@ static int become(struct branch *branch, unsigned flavour, const int channel[2],
     fd_close(branch->channel);
     *branch = (struct branch){.flavours = {flavour, flavour},
                               .first_slot = branch->first_slot + CONFIG_SLOTS,
+                              .suspicion = branch->suspicion,
                               .announce = fcntl(INHERIT_CHANNEL, F_DUPFD_CLOEXEC, INHERIT_END),
                               .channel = channel[0]};
     return branch->announce < 0 ? -errno : fd_install(channel[1], INHERIT_CHANNEL);
@@ -219,11 +221,20 @@ static int grow(const struct config *config, struct sandbox *sandbox, struct bra
     return 0;
 }
 
+/* A page that the zygotes of a tree share. Without it each would judge by itself. */
+static struct suspicion *share_suspicion(void) {
+    void *page = mmap(NULL, sizeof(struct suspicion), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return page == MAP_FAILED ? NULL : page;
+}
+
 static int serve(const struct config *config, bool alone, struct sandbox *sandbox, struct branch *branch,
                  struct failure *ret_failure) {
     int r = alone ? import(sandbox, config->preload, ret_failure) : grow(config, sandbox, branch, ret_failure);
     if (r < 0 || (r = sandbox_move_in(sandbox, ret_failure)) < 0)
         return r;
+    /* Workers must not have it. */
+    if (branch->suspicion != NULL && madvise(branch->suspicion, sizeof(struct suspicion), MADV_DONTFORK) < 0)
+        return failure_set(ret_failure, errno, "start", "madvise(MADV_DONTFORK): %s", strerror(errno));
     python_settle();
     sandbox->policy.memory_bytes = sandbox->cgroup.limits.memory_bytes = worker_memory(config, sandbox->proc_fd);
     return zygote_serve(config, sandbox, branch, ret_failure);
@@ -249,7 +260,7 @@ int main(int argc, char **argv) {
         sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);
     probe_explain(&found, &sandbox.isolation);
-    struct branch branch = {.first_slot = (unsigned)strtoul(argv[1], NULL, 10), .announce = -1, .channel = -1};
+    struct branch branch = {.first_slot = (unsigned)strtoul(argv[1], NULL, 10), .announce = -1, .channel = -1, .suspicion = share_suspicion()};
     int r = serve(&config, strcmp(argv[2], "alone") == 0, &sandbox, &branch, &failure);
     /* The first one is the last to end. */
     if (branch.flavours.first == 0)

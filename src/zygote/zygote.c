@@ -306,6 +306,8 @@ int zygote_serve(const struct config *config, struct sandbox *sandbox, struct br
         return failure_set(ret_failure, errno, "zygote", "cannot start: %s", strerror(errno));
     zygote.child_fd = child_fd;
     crew_init(&zygote.crew, sandbox, branch->first_slot, config->crew);
+    zygote.crew.suspicion = branch->suspicion;
+    zygote.crew.flavour = branch->flavours.first;
     int r = serve(&zygote, ret_failure);
     crew_done(&zygote.crew);
     while (zygote.order_count > 0)

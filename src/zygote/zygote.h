@@ -6,6 +6,7 @@
 #include "base/failure.h"
 #include "base/flavour.h"
 #include "sandbox/sandbox.h"
+#include "zygote/crew.h"
 
 #include <stdbool.h>
 
@@ -17,6 +18,7 @@ struct branch {
     int channel;  /* the server's end of our channel until then */
     pid_t next;   /* the fork that has the next flavour; 0 for none */
     bool broken;  /* it ended before its time */
+    struct suspicion *suspicion; /* of the whole tree, out of its workers' sight */
 };
 
 /* Serves until the server or the manager closes its end: returns 0 then, with no worker left, and no zygote
