@@ -133,13 +133,14 @@ def commands():
 
 def spawners(stack, wanted=None):
     """Starts those that work here, each on the stack. Returns them, and {name: why not} of the others."""
+    front = os.path.join(HERE, "front.py")
     working, refused = [], {name: "not installed" for name in ("bubblewrap", "nsjail", "gvisor")}
     for name, command in commands().items():
         refused.pop(name, None)
         if wanted is not None and name not in wanted:
             continue
         try:
-            peer = stack.enter_context(Peer(name, [PYTHON, os.path.join(HERE, "front.py"), *command], r"^(\d+)$"))
+            peer = stack.enter_context(Peer(name, [PYTHON, front, *command], r"^(\d+)$"))
             working.append(peer.check())
         except (RuntimeError, OSError) as error:
             refused[name] = str(error)

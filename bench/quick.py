@@ -47,26 +47,34 @@ def show(results):
           f"{results['seconds']:.0f} s")
 
 
-def run(options):
-    begun, load, wrong = time.monotonic(), machine.load(), 0
-    pairs = {script: {} for script in options.scripts}
+def measure_pair(options, old_first):
+    """{script: {figure: (old, new)}}, and wrong ones. Both are started anew: one start may be luckier than another, as
+    with the large pages that the kernel has left."""
+    pairs, wrong = {}, 0
     with Service(options.old, name="old") as old, Service(options.build, name="new") as new:
         for service in (old.check(), new.check()):
             service.calm()
-        for number in range(options.rounds):
-            for script in options.scripts:
-                # The first of a pair may be better or worse off: each is it in turn.
-                seen = {}
-                for service in (old, new) if number % 2 == 0 else (new, old):
-                    seen[service.name], bad = measure(service, script, options.connections, options.seconds)
-                    wrong += bad
-                for figure in seen["old"]:
-                    pairs[script].setdefault(figure, []).append((seen["old"][figure], seen["new"][figure]))
-            if time.monotonic() - begun > LONGEST:
-                break
-            print(f"pair {number + 1} of {options.rounds}, {time.monotonic() - begun:.0f} s", flush=True)
+        for script in options.scripts:
+            seen = {}
+            for service in (old, new) if old_first else (new, old):
+                seen[service.name], bad = measure(service, script, options.connections, options.seconds)
+                wrong += bad
+            pairs[script] = {figure: (seen["old"][figure], seen["new"][figure]) for figure in seen["old"]}
+    return pairs, wrong
+
+
+def run(options):
+    begun, load, wrong = time.monotonic(), machine.load(), 0
+    pairs, count = {script: {} for script in options.scripts}, 0
+    while count < options.rounds and (count == 0 or time.monotonic() - begun < LONGEST):
+        pair, bad = measure_pair(options, count % 2 == 0)
+        count, wrong = count + 1, wrong + bad
+        for script, figures in pair.items():
+            for figure, values in figures.items():
+                pairs[script].setdefault(figure, []).append(values)
+        print(f"pair {count} of {options.rounds}, {time.monotonic() - begun:.0f} s", flush=True)
     results = {
-        "rounds": number + 1, "wrong": wrong, "load": f"{load:.1f}, {machine.load():.1f}",
+        "rounds": count, "wrong": wrong, "load": f"{load:.1f}, {machine.load():.1f}",
         "seconds": time.monotonic() - begun,
         "scripts": {script: {figure: compare(values) for figure, values in figures.items()} for script, figures in pairs.items()},
     }

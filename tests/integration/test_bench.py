@@ -69,10 +69,15 @@ def test_wrong_answers_are_counted(service):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_one_leaves_nothing(tmp_path, sign):
-    running = start("quick", BUILD, BUILD, "--rounds", 50, "--out", tmp_path)
-    assert running.stdout.readline().startswith("pair 1 of 50")
-    names = {pid: read_proc(pid, "cmdline") for pid in processes.tree(running.pid)}
-    assert any(b"python-executor-server" in name for name in names.values()), names
+    running = start("quick", BUILD, BUILD, "--rounds", 50, "--scripts", "empty", "--out", tmp_path)
+    names = {}
+
+    def has_begun():
+        names.update((pid, read_proc(pid, "cmdline")) for pid in processes.tree(running.pid))
+        return any(name.startswith(b"wrk\0") for name in names.values())
+
+    assert wait_until(has_begun, 60), names
+    assert any(name.startswith(b"python-executor-server\0") for name in names.values()), names
     running.send_signal(sign)
     running.wait(30)
     assert not any(tmp_path.iterdir())
