@@ -113,7 +113,12 @@ def state_of(pid):
 
 def is_zygote(pid):
     """Of those that are forks of another; see become() in src/zygote/main.c."""
-    return read_proc(pid, "comm").startswith(b"zygote-")
+    stat = read_proc(pid, "stat")
+    if b")" not in stat:
+        return False
+    name, parent = read_proc(pid, "comm"), int(stat[stat.rindex(b")") + 2 :].split()[1])
+    # A worker has its zygote's name until it gives itself its own.
+    return name.startswith(b"zygote-") and name != read_proc(parent, "comm")
 
 
 def descriptor_count(pid):
