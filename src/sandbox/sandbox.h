@@ -55,8 +55,7 @@ int sandbox_lend_folder(struct sandbox *sandbox, char ret_path[VIEW_PATH], struc
 void sandbox_take_folder(const struct sandbox *sandbox);
 
 /* Zygote: as fork(2), see namespaces_clone(); into the control group and with the folder of its slot where there are
- * any. A
- * negative errno comes with words. */
+ * any. A negative errno comes with words. */
 pid_t sandbox_clone(struct sandbox *sandbox, unsigned slot, struct failure *ret_failure);
 
 /* Zygote: gives the worker the identity of its slot and makes it the first to die of memory. */

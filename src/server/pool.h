@@ -24,7 +24,7 @@ void pool_init(struct pool *pool, uv_loop_t *loop);
 /* Takes the channel to a fresh zygote of these flavours; the ones before get no more jobs of theirs. */
 int pool_add(struct pool *pool, int take_channel, struct flavours flavours);
 
-/* Gives the job and its three descriptors (not taken) to the zygote. -ENOTCONN while there is none of its flavour,
+/* Gives the job and its descriptors (not taken) to the zygote. -ENOTCONN while there is none of its flavour,
  * -EAGAIN where it does not read, or another negative errno; the job is untouched then. */
 int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS]);
 

@@ -80,7 +80,7 @@ int crew_hear(struct crew *crew, struct member *member, struct failure *ret_fail
 /* An idle member, or NULL. */
 struct member *crew_idle(struct crew *crew);
 
-/* Gives an idle member its job with the three descriptors, which stay the caller's. On failure the
+/* Gives an idle member its job with its descriptors, which stay the caller's. On failure the
  * member is killed and the caller takes another. */
 int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const struct run_order *order,
                    const int fds[MESSAGE_MAX_FDS]);
