@@ -52,15 +52,20 @@ static void print_ready(uv_poll_t *poll, int status, int events) {
 static int send_order(struct job *job) {
     while (job->order_sent < job->order.len) {
         ssize_t n = send(job->fds[WATCH_CHANNEL], job->order.data + job->order_sent,
-                         job->order.len - job->order_sent, MSG_NOSIGNAL);
+                         job->order.len - job->order_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return errno == EAGAIN ? 1 : -errno;
         job->order_sent += (size_t)n;
     }
-    buf_done(&job->order); /* the script may be large and is not needed again */
     return 0;
+}
+
+/* The script may be large. Only when the job cannot be taken back is it not needed again. */
+static void forget_order(struct job *job) {
+    if (job->order_sent == job->order.len)
+        buf_done(&job->order);
 }
 
 static void read_answer(struct job *job) {
@@ -73,6 +78,7 @@ static void channel_ready(uv_poll_t *poll, int status, int events) {
     int sending = 0;
     if ((events & UV_WRITABLE) != 0)
         sending = send_order(job);
+    forget_order(job);
     if (status < 0 || (events & UV_READABLE) != 0)
         read_answer(job);
     /* A preloaded process takes longer to end than most scripts to run, and the client need not wait
@@ -141,10 +147,8 @@ static void close_ours(struct job *job) {
 }
 
 static int watch_all(struct job *job) {
-    int r = send_order(job);
-    if (r < 0)
-        return r;
-    if ((r = watch(job, WATCH_CHANNEL, job->fds[WATCH_CHANNEL], UV_READABLE | (r == 1 ? UV_WRITABLE : 0),
+    int r;
+    if ((r = watch(job, WATCH_CHANNEL, job->fds[WATCH_CHANNEL], UV_READABLE | (job->order.len > 0 ? UV_WRITABLE : 0),
                    channel_ready)) < 0 ||
         (r = watch(job, WATCH_STDOUT, job->fds[WATCH_STDOUT], UV_READABLE, print_ready)) < 0)
         return r;
@@ -165,7 +169,8 @@ static int make_stdin(struct job *job, int *ret_theirs) {
 static int start(struct runs *runs, struct job *job) {
     int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
     int r;
-    if ((r = make_channel(&job->fds[WATCH_CHANNEL], &theirs[RUN_CHANNEL])) >= 0 &&
+    /* The order goes first, so that the worker finds it there. */
+    if ((r = make_channel(&job->fds[WATCH_CHANNEL], &theirs[RUN_CHANNEL])) >= 0 && (r = send_order(job)) >= 0 &&
         (r = make_pipe(0, &job->fds[WATCH_STDOUT], &theirs[RUN_STDOUT])) >= 0 &&
         (r = make_pipe(0, &job->fds[WATCH_STDERR], &theirs[RUN_STDERR])) >= 0 &&
         (r = make_stdin(job, &theirs[RUN_STDIN])) >= 0)
@@ -176,8 +181,10 @@ static int start(struct runs *runs, struct job *job) {
     message_close_fds(theirs);
     if (r < 0) {
         close_ours(job);
+        job->order_sent = 0;
         return r;
     }
+    forget_order(job);
     runs->running++;
     job_ref(job);
     job->stage = JOB_RUNNING;

@@ -71,8 +71,8 @@ static void set_state(struct crew *crew, struct member *member, enum member_stat
     member->state = state;
 }
 
-void crew_be_quiet(struct crew *crew) {
-    crew->quiet_until_us = clock_us() + QUIET_US;
+uint64_t crew_be_quiet(struct crew *crew) {
+    return crew->quiet_until_us = clock_us() + QUIET_US;
 }
 
 static unsigned slot_of(const struct crew *crew, const struct member *member) {

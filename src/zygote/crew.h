@@ -31,7 +31,8 @@ struct member {
     struct run_order order;
     uint64_t started_us;
     uint64_t cpu_limit_us; /* of the worker's whole life */
-    uint32_t killed_for;   /* enum ending, 0 while it lives */
+    uint32_t killed_for;   /* enum ending, 0 while its end is open */
+    uint64_t kill_us;      /* when it is to be killed for that, 0 when it has been */
     bool crowded;          /* it has many threads, and less of the CPU for each */
     bool counted;          /* its files are bounded by being counted, in the end as well */
 };
@@ -85,8 +86,8 @@ struct member *crew_idle(struct crew *crew);
 int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const struct run_order *order,
                    const int fds[MESSAGE_MAX_FDS]);
 
-/* A verdict is about to be sent: no fork for a moment. */
-void crew_be_quiet(struct crew *crew);
+/* A verdict is about to be sent: no fork for a moment. Until when, in µs of clock_us(). */
+uint64_t crew_be_quiet(struct crew *crew);
 
 struct member_usage {
     uint64_t address_bytes;

@@ -25,6 +25,11 @@ static void end(struct member *member, enum ending why) {
     }
 }
 
+static void kill_answered(struct member *member) {
+    member->kill_us = 0;
+    kill(member->pid, SIGKILL);
+}
+
 static uint64_t deadline_us(const struct member *member) {
     return member->started_us + member->order.wall_ms * 1000;
 }
@@ -112,6 +117,8 @@ void keeper_enforce(struct crew *crew) {
     for (size_t i = 0; i < CREW_MAX; i++) {
         struct member *member = &crew->members[i];
         struct member_usage usage = {0};
+        if (member->state == MEMBER_RUNNING && member->kill_us != 0 && now >= member->kill_us)
+            kill_answered(member);
         if (member->state != MEMBER_RUNNING || member->killed_for != 0)
             continue;
         if (now >= deadline_us(member))
@@ -134,9 +141,9 @@ int keeper_timeout_ms(const struct crew *crew) {
         return -1;
     for (size_t i = 0; i < CREW_MAX; i++) {
         const struct member *member = &crew->members[i];
-        if (member->state != MEMBER_RUNNING || member->killed_for != 0)
+        if (member->state != MEMBER_RUNNING || (member->killed_for != 0 && member->kill_us == 0))
             continue;
-        uint64_t deadline = deadline_us(member);
+        uint64_t deadline = member->kill_us != 0 ? member->kill_us : deadline_us(member);
         if (deadline <= now)
             return 0;
         if (deadline - now < left)
@@ -172,8 +179,8 @@ int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict
         end(member, ENDING_SCRATCH);
         return 0;
     }
-    end(member, ENDING_ANSWERED);
-    crew_be_quiet(crew);
+    member->killed_for = ENDING_ANSWERED;
+    member->kill_us = crew_be_quiet(crew);
     *ret_verdict = (struct verdict){.ending = ENDING_ANSWERED, .wall_us = clock_us() - member->started_us};
     return 1;
 }

@@ -17,8 +17,8 @@ int keeper_timeout_ms(const struct crew *crew);
 /* Kills the worker of this job, if it still runs. */
 void keeper_cancel(struct crew *crew, uint64_t job);
 
-/* The server has this job's whole answer: kills its worker. 1 with the verdict, 0 where the job has
- * ended otherwise, and has or will have another verdict. */
+/* The server has this job's whole answer: its worker is killed, but not before the answer is on its way, since that takes
+ * a CPU for a millisecond. 1 with the verdict, 0 where the job has ended otherwise, and has or will have another verdict. */
 int keeper_answered(struct crew *crew, uint64_t job, struct verdict *ret_verdict);
 
 /* Reaps one dead child. Its pid, with the verdict where it was a worker whose job has none yet (ret_job is then not 0);
