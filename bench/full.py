@@ -42,11 +42,11 @@ def cpu_of(peer, load):
     return value, (peer.calm() - before) / max(requests, 1)
 
 
-def measure_paced(peer, script):
+def measure_paced(peer, request):
     count = PACED.get(peer.name, PACED_SPAWNED)
 
     def load():
-        times, wrong = clients.paced(peer.port, SCRIPTS[script].request(), count, PAUSE)
+        times, wrong = clients.paced(peer.port, request, count, PAUSE)
         return (times, wrong), count
 
     (times, wrong), cpu = cpu_of(peer, load)
@@ -90,15 +90,15 @@ class Full:
         self.options, self.peers = options, peers
         self.cells = {peer.name: {script: {"paced": [], "loops": {}} for script in options.scripts} for peer in peers}
         self.bare = {script: [] for script in options.scripts}
-        self.floor = {connections: [] for connections in options.connections}
-        each = len(options.scripts) * (len(peers) * (1 + len(options.connections)) + 2) + len(options.connections)
+        self.floor = {"paced": [], "loops": {connections: [] for connections in options.connections}}
+        each = len(options.scripts) * (len(peers) * (1 + len(options.connections)) + 2) + 1 + len(options.connections)
         self.progress = Progress(options.rounds * each)
 
     def script(self, script, first):
         options = self.options
         self.limit(script)
         for peer in self.peers:
-            cell = measure_paced(peer, script)
+            cell = measure_paced(peer, SCRIPTS[script].request())
             self.cells[peer.name][script]["paced"].append(cell)
             self.progress.step(f"{script}, paced, {peer.name}: {clients.percentile(cell['ms'], 50):.2f} ms")
         for connections in options.connections:
@@ -121,16 +121,18 @@ class Full:
     def round(self, first):
         for script in self.options.scripts:
             self.script(script, first)
+        self.floor["paced"].append(measure_paced(self.peers[0], FLOOR))
+        self.progress.step("no run, paced")
         for connections in self.options.connections:
             load = measure_loop(self.peers[0], FLOOR, connections, self.options.seconds)
-            self.floor[connections].append(load)
+            self.floor["loops"][connections].append(load)
             self.progress.step(f"no run, {connections} connections: {load['rate']:.0f} requests/s")
 
     def wrong(self):
         """Wrong answers and errors of connections over all."""
         loops = [load for scripts in self.cells.values() for cell in scripts.values()
-                 for loads in cell["loops"].values() for load in loads] + sum(self.floor.values(), [])
-        paced = [cell for scripts in self.cells.values() for all in scripts.values() for cell in all["paced"]]
+                 for loads in cell["loops"].values() for load in loads] + sum(self.floor["loops"].values(), [])
+        paced = [cell for scripts in self.cells.values() for all in scripts.values() for cell in all["paced"]] + self.floor["paced"]
         return sum(load["wrong"] + load["errors"] for load in loops) + sum(cell["wrong"] for cell in paced)
 
 

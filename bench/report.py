@@ -97,8 +97,9 @@ def cost_table(results):
 
 
 def floor_table(results):
-    rows = []
-    for connections, loads in results["floor"].items():
+    seen = paced(results["floor"])
+    rows = [["1, 30 ms apart", "–", three(seen), number(seen["cpu_ms"])]]
+    for connections, loads in results["floor"]["loops"].items():
         seen = middle(loads)
         rows.append([str(connections), number(seen["rate"]), three(seen), number(seen["cpu_ms"])])
     return table(["connections", "requests/s", "p50 / p95 / p99 ms", "CPU ms"], rows)

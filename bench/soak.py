@@ -1,5 +1,4 @@
 """`make bench-soak N=100000`: many requests of mixed scripts. Does it get slower, does anything grow, is an answer wrong?"""
-import http.client
 import json
 import os
 import threading
@@ -38,17 +37,19 @@ class Soak:
             return self.requests[(self.begun * 37) % len(self.requests)]
 
     def client(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = None
         while (request := self.next()) is not None:
             try:
+                connection = connection or clients.connect(self.port)
                 ms, right = clients.ask(connection, request)
-            except (OSError, http.client.HTTPException):
-                connection.close()
+            except OSError:
+                connection = connection and connection.close()
                 ms, right = None, False
             with self.lock:
                 self.times.append(ms)
                 self.wrong += not right
-        connection.close()
+        if connection is not None:
+            connection.close()
 
 
 def memory(service):
