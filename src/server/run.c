@@ -6,7 +6,7 @@
 #include "server/judge.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -119,26 +119,6 @@ static void stdin_ready(uv_poll_t *poll, int status, int events) {
 
 /* --- Starting --- */
 
-/* `ours`: the end that we keep, 0 for reading and 1 for writing. */
-static int make_pipe(int ours, int *ret_ours, int *ret_theirs) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
-    *ret_ours = ends[ours];
-    *ret_theirs = ends[1 - ours];
-    return fcntl(ends[ours], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
-}
-
-static int make_channel(int *ret_ours, int *ret_theirs) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-        return -errno;
-    *ret_ours = ends[0];
-    *ret_theirs = ends[1];
-    /* Our end only: the flag belongs to the open socket, and the worker's blocks. */
-    return fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
-}
-
 static void close_ours(struct job *job) {
     for (size_t i = 0; i < WATCH_CLIENT; i++) {
         unwatch(job, (enum job_watch)i);
@@ -162,7 +142,23 @@ static int watch_all(struct job *job) {
 static int make_stdin(struct job *job, int *ret_theirs) {
     if (job->stdin_fd >= 0)
         *ret_theirs = fd_steal(&job->stdin_fd);
-    return job->stdin_text.len == 0 ? 0 : make_pipe(1, &job->fds[WATCH_STDIN], ret_theirs);
+    return job->stdin_text.len == 0 ? 0 : lines_pipe(1, &job->fds[WATCH_STDIN], ret_theirs);
+}
+
+/* Those that wait for it, or new ones. */
+static int take_lines(struct runs *runs, struct job *job, int ret_theirs[MESSAGE_MAX_FDS]) {
+    struct lines lines = runs->spare;
+    lines_init(&runs->spare);
+    int r = lines.ours[RUN_CHANNEL] >= 0 ? 0 : lines_open(&lines);
+    memcpy(job->fds, lines.ours, sizeof lines.ours);
+    memcpy(ret_theirs, lines.theirs, sizeof lines.theirs);
+    return r;
+}
+
+/* When nobody waits for it. Without a descriptor the next run tries again. */
+static void make_spare_lines(struct runs *runs) {
+    if (runs->spare.ours[RUN_CHANNEL] < 0)
+        (void)lines_open(&runs->spare);
 }
 
 /* On failure the job is as it was before. */
@@ -170,9 +166,7 @@ static int start(struct runs *runs, struct job *job) {
     int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
     int r;
     /* The order goes first, so that the worker finds it there. */
-    if ((r = make_channel(&job->fds[WATCH_CHANNEL], &theirs[RUN_CHANNEL])) >= 0 && (r = send_order(job)) >= 0 &&
-        (r = make_pipe(0, &job->fds[WATCH_STDOUT], &theirs[RUN_STDOUT])) >= 0 &&
-        (r = make_pipe(0, &job->fds[WATCH_STDERR], &theirs[RUN_STDERR])) >= 0 &&
+    if ((r = take_lines(runs, job, theirs)) >= 0 && (r = send_order(job)) >= 0 &&
         (r = make_stdin(job, &theirs[RUN_STDIN])) >= 0)
         r = pool_run(&runs->pool, job, theirs);
     /* What we have not made we cannot make again. */
@@ -269,6 +263,7 @@ static void job_ended(struct job *job) {
     enum outcome outcome = judge_outcome(job, runs->config->result_depth);
     finish(job, job->cancelled ? OUTCOME_CANCELLED : outcome);
     start_waiting(runs);
+    make_spare_lines(runs);
 }
 
 /* --- Waiting --- */
@@ -345,6 +340,8 @@ int runs_init(struct runs *runs, uv_loop_t *loop, const struct config *config) {
     runs->pool.available = zygote_available;
     runs->pool.context = runs;
     queue_init(&runs->queue, config->queue);
+    lines_init(&runs->spare);
+    make_spare_lines(runs);
     runs->long_places = long_places(config->workers);
     if ((r = history_init(&runs->history)) < 0)
         return r;

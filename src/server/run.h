@@ -7,6 +7,7 @@
 #define PX_SERVER_RUN_H
 
 #include "server/history.h"
+#include "server/lines.h"
 #include "server/pool.h"
 #include "server/queue.h"
 
@@ -21,6 +22,7 @@ struct runs {
     size_t running;
     size_t long_places; /* so many of the workers may run what is long */
     struct history history;
+    struct lines spare; /* for the next run */
     uint64_t wall_ms;      /* that all of what runs and waits may take together */
     uint64_t long_wall_ms; /* that those of them that are long may */
     uint64_t last_number;

@@ -37,6 +37,7 @@ void runs_scene_end(struct runs_scene *scene) {
         assert_int_equal(scene->jobs[i]->references, 1);
         job_unref(scene->jobs[i]);
     }
+    lines_close(&scene->runs.spare);
     uv_close((uv_handle_t *)&scene->runs.expiry, NULL);
     runs_scene_turn(scene);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
