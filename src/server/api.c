@@ -96,6 +96,11 @@ int api_refuse_body(struct api *api, const struct call *call, struct response *r
     return refuse(call, 413, text, ret_response);
 }
 
+int api_refuse_framing(const struct call *call, struct response *ret_response) {
+    return refuse(call, 400, "The length of the body is not clear: a request has one Content-Length, or else "
+                             "Transfer-Encoding: chunked.", ret_response);
+}
+
 int api_refuse_busy(struct api *api, const struct call *call, const char *why, struct response *ret_response) {
     int r = refuse(call, 503, why, ret_response);
     ret_response->retry_after = runs_retry_after(api->runs);

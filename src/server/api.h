@@ -45,7 +45,9 @@ int api_submit(struct api *api, struct call *call, const char *body, size_t size
 /* The response to a finished job; of one that streams the result's event. 0 or -ENOMEM. */
 int api_finish(struct api *api, const struct call *call, const struct job *job, struct response *ret_response);
 
-/* 413 for a body that is too large, 503 where the service has too much to hold. 0 or -ENOMEM. */
+/* 413 for a body that is too large, 400 for one whose end is not clear, 503 where the service has too much to hold. 0 or
+ * -ENOMEM. */
+int api_refuse_framing(const struct call *call, struct response *ret_response);
 int api_refuse_body(struct api *api, const struct call *call, struct response *ret_response);
 int api_refuse_busy(struct api *api, const struct call *call, const char *why, struct response *ret_response);
 

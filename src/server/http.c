@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "server/framing.h"
 #include "server/stream.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ struct exchange {
     bool too_large;
     bool too_much; /* the service holds too many bytes already */
     bool ready;
+    bool closes; /* what follows on its connection is not to be read */
     struct job *job;
     bool suspended;
     struct response response;
@@ -77,7 +79,7 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
     add_header(response, "Allow", made->allow);
     snprintf(seconds, sizeof seconds, "%u", made->retry_after);
     add_header(response, "Retry-After", made->retry_after > 0 ? seconds : NULL);
-    if (exchange->http->draining)
+    if (exchange->http->draining || exchange->closes)
         add_header(response, "Connection", "close");
 }
 
@@ -187,7 +189,24 @@ static void job_abandoned(struct job *job) {
 
 /* --- Reading --- */
 
-static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *path, void **state) {
+static enum MHD_Result add_to_framing(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+    (void)kind;
+    framing_add(context, name, value);
+    return MHD_YES;
+}
+
+/* Nobody knows where the next request begins, so there is none: answered before the body, which closes the connection. */
+static enum MHD_Result refuse_framing(struct exchange *exchange) {
+    exchange->closes = true;
+    if (api_refuse_framing(&exchange->call, &exchange->response) < 0)
+        return MHD_NO;
+    set_ready(exchange);
+    return send_response(exchange);
+}
+
+static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *path,
+                             const char *version, void **state) {
+    struct framing framing = {0};
     struct exchange *exchange = calloc(1, sizeof *exchange);
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     size_t max = http->api.config->body_kb << 10;
@@ -199,6 +218,9 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
     buf_init(&exchange->body, max);
     http->exchanges++;
     *state = exchange;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, add_to_framing, &framing);
+    if (!framing_is_clear(&framing, version))
+        return refuse_framing(exchange);
     uint64_t announced = length != NULL ? strtoull(length, NULL, 10) : 0;
     if (announced <= max)
         return MHD_YES;
@@ -288,9 +310,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               size_t *upload_data_size, void **state) {
     struct http *http = context;
     struct exchange *exchange = *state;
-    (void)version;
     if (exchange == NULL) {
-        enum MHD_Result r = begin(http, connection, url, state);
+        enum MHD_Result r = begin(http, connection, url, version, state);
         exchange = *state;
         /* What its route refuses is answered behind its body, which is read and dropped. */
         if (r == MHD_YES && !exchange->ready && route(exchange, method, url) < 0)
