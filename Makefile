@@ -5,12 +5,15 @@
 #   make test-security [TIERS="user gvisor"]
 #                run the contract and attack corpora on every platform, or on some: see tests/tiers
 #   make build   build into build/
+#   make install [PREFIX=/usr/local] [DESTDIR=]
+#   make uninstall
+#                install what was built below PREFIX, or take it away; both the same PREFIX and DESTDIR
 #   make bench   measure this build beside a python3 started for each request: tables and a chart in build/bench
 #   make bench-quick OLD=FOLDER | bench-size | bench-soak N=100000
 #                measure it beside another build folder, by the size of what is sent, over many requests
 #   make clean   remove the build folders
 
-.PHONY: run test test-security build bench bench-quick bench-size bench-soak clean packages test-packages security-packages \
+.PHONY: run test test-security build install uninstall bench bench-quick bench-size bench-soak clean packages test-packages security-packages \
         bench-packages sanitize
 
 run: packages build
@@ -31,6 +34,13 @@ sanitize: packages test-packages
 
 build:
 	@tools/build build
+
+PREFIX = /usr/local
+install: packages build
+	@tools/install build "$(PREFIX)" "$(DESTDIR)"
+
+uninstall: build
+	@tools/install --remove build "$(PREFIX)" "$(DESTDIR)"
 
 bench: packages bench-packages build
 	@ninja -C build --quiet bench/bare
