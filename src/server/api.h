@@ -2,6 +2,7 @@
 #ifndef PX_SERVER_API_H
 #define PX_SERVER_API_H
 
+#include "server/access.h"
 #include "server/mcp.h"
 #include "server/response.h"
 #include "server/run.h"
@@ -23,6 +24,7 @@ struct call {
     enum route route;
     char id[MCP_ID + 1]; /* of ROUTE_MCP, as soon as it was read */
     bool streams;        /* of ROUTE_EXECUTE: the answer is events where the body says nothing of that */
+    struct access access; /* what the log will tell of it */
 };
 
 /* ROUTE_EXECUTE also where it is none. */

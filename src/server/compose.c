@@ -3,7 +3,7 @@
 #include "server/compose.h"
 
 #include "server/json.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>

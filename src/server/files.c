@@ -2,7 +2,7 @@
 #include "server/files.h"
 
 #include "base/buf.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -74,6 +74,7 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
     if (made->size > 0)
         add_header(response, "Content-Type", "application/json");
     add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "X-Request-Id", exchange->call.access.id);
     add_header(response, "Execution-Outcome", made->outcome);
     add_header(response, "Server-Timing", made->timing);
     add_header(response, "Allow", made->allow);
@@ -147,6 +148,7 @@ static enum MHD_Result send_stream(struct exchange *exchange) {
         return MHD_NO;
     add_header(response, "Content-Type", "text/event-stream");
     add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "X-Request-Id", exchange->call.access.id);
     add_header(response, "Cache-Control", "no-store");
     add_header(response, "X-Accel-Buffering", "no"); /* a proxy must not collect it first */
     if (exchange->http->draining)
@@ -204,7 +206,17 @@ static enum MHD_Result refuse_framing(struct exchange *exchange) {
     return send_response(exchange);
 }
 
-static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *path,
+static const char *header_of(struct MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static void begin_access(struct exchange *exchange, const char *method, const char *path) {
+    struct MHD_Connection *connection = exchange->connection;
+    access_begin(&exchange->call.access, &exchange->http->ids, method, path, header_of(connection, "X-Request-Id"),
+                 header_of(connection, "traceparent"), header_of(connection, "X-Cloud-Trace-Context"));
+}
+
+static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *method, const char *path,
                              const char *version, void **state) {
     struct framing framing = {0};
     struct exchange *exchange = calloc(1, sizeof *exchange);
@@ -215,6 +227,7 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
     exchange->http = http;
     exchange->connection = connection;
     exchange->call.route = api_find_route(path);
+    begin_access(exchange, method, path);
     buf_init(&exchange->body, max);
     http->exchanges++;
     *state = exchange;
@@ -311,7 +324,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     struct http *http = context;
     struct exchange *exchange = *state;
     if (exchange == NULL) {
-        enum MHD_Result r = begin(http, connection, url, version, state);
+        enum MHD_Result r = begin(http, connection, method, url, version, state);
         exchange = *state;
         /* What its route refuses is answered behind its body, which is read and dropped. */
         if (r == MHD_YES && !exchange->ready && route(exchange, method, url) < 0)

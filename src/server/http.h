@@ -12,6 +12,7 @@ struct MHD_Daemon;
 
 struct http {
     struct api api;
+    struct access_ids ids;
     struct MHD_Daemon *daemon;
     uv_loop_t *loop;
     uv_poll_t events; /* of the daemon's epoll descriptor */

@@ -1,7 +1,7 @@
 /* JSON as bytes: see json.h. Runs in the server, on hostile input. */
 #include "server/json.h"
 
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 
 #include "server/origin.h"
 #include "server/tool.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include "server/judge.h"
 #include "server/response.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdint.h>

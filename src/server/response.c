@@ -2,7 +2,7 @@
 #include "server/response.h"
 
 #include "server/judge.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "server/stream.h"
 
 #include "server/run.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>

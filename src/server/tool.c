@@ -6,7 +6,7 @@
 #include "server/files.h"
 #include "server/judge.h"
 #include "server/response.h"
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* server/utf8: what Python's errors="replace" makes of the same bytes, and the escapes of JSON. */
 #include "unit.h"
 
-#include "server/utf8.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 

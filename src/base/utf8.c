@@ -1,5 +1,5 @@
-/* UTF-8: see utf8.h. Runs in the server, on hostile input. */
-#include "server/utf8.h"
+/* UTF-8: see utf8.h. Runs in the server on hostile input, and wherever a line is logged. */
+#include "base/utf8.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* UTF-8: checking it, and writing bytes that may not be UTF-8 as a JSON string. */
-#ifndef PX_SERVER_UTF8_H
-#define PX_SERVER_UTF8_H
+#ifndef PX_BASE_UTF8_H
+#define PX_BASE_UTF8_H
 
 #include "base/buf.h"
 
