@@ -4,7 +4,7 @@
 #include "base/layer.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +18,10 @@
 #define TEXT(field, flag, env, def, chars, words)                                                     \
     {.name = flag, .environment = env, .kind = OPTION_TEXT, .offset = offsetof(struct config, field), \
      .fallback_text = (def), .allowed = (chars), .help = (words)}
+/* A text that nobody may be shown, `config` neither. */
+#define SECRET(field, flag, env, def, chars, words)                                                   \
+    {.name = flag, .environment = env, .kind = OPTION_TEXT, .offset = offsetof(struct config, field), \
+     .fallback_text = (def), .allowed = (chars), .secret = true, .help = (words)}
 
 #define DIGITS "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -95,6 +99,19 @@ const struct option_spec config_options[] = {
     TEXT(log, "log", "PYTHON_EXECUTOR_LOG", "info", NULL, "error, warning, info or debug"),
 };
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];
+
+/* Headings of the table, for people: each over the option it names and those behind it. */
+static const struct {
+    const char *first, *title;
+} groups[] = {
+    {"host", "Listening"},
+    {"workers", "How much at once"},
+    {"body-kb", "What a request may be"},
+    {"wall-ms", "What a run may use"},
+    {"max-wall-ms", "What a request may ask for"},
+    {"preload", "Python, and how it is confined"},
+    {"log", "The log"},
+};
 
 #define LIMIT(word, usual_field, most_field) \
     {.key = (word), .usual = offsetof(struct config, usual_field), .most = offsetof(struct config, most_field)}
@@ -322,18 +339,16 @@ int config_to_args(const struct config *config, char **ret_args, size_t count) {
     return 0;
 }
 
-void config_print_help(FILE *to) {
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct option_spec *option = &config_options[i];
-        char fallback[CONFIG_TEXT];
-        if (option->fallback_text != NULL)
-            snprintf(fallback, sizeof fallback, "%s", option->fallback_text);
-        else
-            snprintf(fallback, sizeof fallback, "%llu", (unsigned long long)option->fallback);
-        fprintf(to, "  --%-14s %s\n", option->name, option->help);
-        fprintf(to, "  %-16s default %s", "", fallback);
-        if (option->kind == OPTION_NUMBER)
-            fprintf(to, "; %llu to %llu", (unsigned long long)option->min, (unsigned long long)option->max);
-        fprintf(to, "; %s\n", option->environment);
-    }
+void config_fallback(const struct option_spec *option, char ret_text[CONFIG_TEXT]) {
+    if (option->fallback_text != NULL)
+        snprintf(ret_text, CONFIG_TEXT, "%s", option->fallback_text);
+    else
+        snprintf(ret_text, CONFIG_TEXT, "%llu", (unsigned long long)option->fallback);
+}
+
+const char *config_group(const struct option_spec *option) {
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+        if (strcmp(groups[i].first, option->name) == 0)
+            return groups[i].title;
+    return NULL;
 }

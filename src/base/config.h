@@ -1,21 +1,21 @@
 /* The configuration: one struct, one table.
  *
  * The table in config.c says for every option its flag, its environment variable, its default, its
- * range and its help text; parsing, --help and the options a child process is started with all come
- * from it.
+ * range and its help text; parsing, --help, the pages for people and the options a child process is started
+ * with all come from it.
  */
 #ifndef PX_BASE_CONFIG_H
 #define PX_BASE_CONFIG_H
 
 #include "base/failure.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* CONFIG_SLOTS: of one zygote, of which there is one for each of so many flavours, and all of that twice while others
  * take over. CONFIG_UIDS: the server's user id, and one for each slot. */
-enum { CONFIG_TEXT = 256, CONFIG_ARGS = 48, CONFIG_SLOTS = 256, CONFIG_FLAVOURS = 4 };
+enum { CONFIG_TEXT = 256, CONFIG_ARGS = 96, CONFIG_SLOTS = 256, CONFIG_FLAVOURS = 4 };
 enum { CONFIG_UIDS = 1 + 2 * CONFIG_FLAVOURS * CONFIG_SLOTS };
 
 struct config {
@@ -75,6 +75,7 @@ struct option_spec {
     uint64_t fallback, min, max;
     const char *fallback_text; /* of an OPTION_TEXT; of a number whose default is worked out at start */
     const char *allowed;       /* of an OPTION_TEXT: the characters, NULL for the words in `help` */
+    bool secret;               /* its value is shown to nobody */
     const char *help;
 };
 
@@ -113,6 +114,10 @@ struct limit_range config_limit(const struct config *config, enum request_limit 
  * already there. The strings are the caller's to free. -E2BIG where they do not fit, -ENOMEM. */
 int config_to_args(const struct config *config, char **ret_args, size_t count);
 
-void config_print_help(FILE *to);
+/* Its default as people read it; empty for an empty text. */
+void config_fallback(const struct option_spec *option, char ret_text[CONFIG_TEXT]);
+
+/* The heading that stands over this option in the table, NULL where it is not the first below one. */
+const char *config_group(const struct option_spec *option);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,29 +31,19 @@ struct taker {
     size_t count;
 };
 
-static const struct own_option {
-    const char *name;
-    const char *value; /* what it takes, as --help says; NULL for nothing */
-    enum console_part part; /* 0 for --limit, which is configuration */
-    const char *help;
-} own_options[] = {
-    {"input", "JSON", CONSOLE_INPUT, "main(input) is called with it"},
-    {"args", "JSON", CONSOLE_ARGS, "an array: main(*args, **kwargs)"},
-    {"kwargs", "JSON", CONSOLE_KWARGS, "an object, likewise"},
-    {"file", "[NAME=]PATH", CONSOLE_FILE, "a copy of the file is in the script's /tmp; may be given again"},
-    {"limit", "KEY=VALUE", 0, "wall_ms, cpu_ms, memory_mb, output_kb or scratch_mb, as the option of that name"},
-    {"seed", "N", CONSOLE_SEED, "random.seed(N), and numpy's"},
-    {"convert", NULL, CONSOLE_CONVERT, "results that are not JSON become JSON"},
-    {"output", "PATTERN", CONSOLE_OUTPUT, "files in /tmp that --json is to have; may be given again"},
-    {"json", NULL, CONSOLE_DOCUMENT, "print nothing but one document, as POST /execute answers with details"},
+/* `part` is an enum console_part, 0 for --limit, which is configuration. */
+const struct command_option run_options[] = {
+    {"input", "JSON", "main(input) is called with it", CONSOLE_INPUT},
+    {"args", "JSON", "an array: main(*args, **kwargs)", CONSOLE_ARGS},
+    {"kwargs", "JSON", "an object, likewise", CONSOLE_KWARGS},
+    {"file", "[NAME=]PATH", "a copy of the file is in the script's /tmp; may be given again", CONSOLE_FILE},
+    {"limit", "KEY=VALUE", "wall_ms, cpu_ms, memory_mb, output_kb or scratch_mb, as the option of that name", 0},
+    {"seed", "N", "random.seed(N), and numpy's", CONSOLE_SEED},
+    {"convert", NULL, "results that are not JSON become JSON", CONSOLE_CONVERT},
+    {"output", "PATTERN", "files in /tmp that --json is to have; may be given again", CONSOLE_OUTPUT},
+    {"json", NULL, "print nothing but one document, as POST /execute answers with details", CONSOLE_DOCUMENT},
+    {0},
 };
-
-void arguments_print_help(FILE *to) {
-    for (size_t i = 0; i < sizeof own_options / sizeof own_options[0]; i++) {
-        const struct own_option *option = &own_options[i];
-        fprintf(to, "  --%-8s %-12s %s\n", option->name, option->value != NULL ? option->value : "", option->help);
-    }
-}
 
 /* --- The request --- */
 
@@ -141,19 +132,20 @@ static int add_all(const struct taker *taker, struct failure *ret_failure) {
 
 /* --- Options --- */
 
-static const struct own_option *find_own(const char *name, size_t length) {
-    for (size_t i = 0; i < sizeof own_options / sizeof own_options[0]; i++)
-        if (strlen(own_options[i].name) == length && strncmp(own_options[i].name, name, length) == 0)
-            return &own_options[i];
+static const struct command_option *find_own(const char *name, size_t length) {
+    for (const struct command_option *option = run_options; option->name != NULL; option++)
+        if (strlen(option->name) == length && strncmp(option->name, name, length) == 0)
+            return option;
     return NULL;
 }
 
-static int take_own(struct taker *taker, const struct own_option *option, const char *value, struct failure *ret_failure) {
+static int take_own(struct taker *taker, const struct command_option *option, const char *value,
+                    struct failure *ret_failure) {
     if (option->part == 0)
         return config_set_limit(&taker->arguments->config, value, ret_failure);
     if (taker->count == ITEMS_MAX)
         return failure_set(ret_failure, E2BIG, "usage", "more than %d options", (int)ITEMS_MAX);
-    taker->items[taker->count++] = (struct item){option->part, value};
+    taker->items[taker->count++] = (struct item){(enum console_part)option->part, value};
     return 0;
 }
 
@@ -169,7 +161,7 @@ static int take_one(struct taker *taker, int left, char *const *argv, struct fai
     const char *arg = argv[0];
     bool is_option = strncmp(arg, "--", 2) == 0;
     size_t length = is_option ? strcspn(arg + 2, "=") : 0;
-    const struct own_option *own = is_option ? find_own(arg + 2, length) : NULL;
+    const struct command_option *own = is_option ? find_own(arg + 2, length) : NULL;
     const char *inside = is_option && arg[2 + length] == '=' ? arg + 3 + length : NULL;
     int r;
     if (!is_option && (*arg != '-' || arg[1] == '\0'))

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/failure.h"
+#include "cli/command.h"
 
 #include <stdbool.h>
 
@@ -18,7 +19,7 @@ struct arguments {
  * the caller's. 0, or a negative errno with the option or the file named. */
 int arguments_take(struct arguments *ret_arguments, int argc, char *const *argv, struct failure *ret_failure);
 
-/* What only `run` has, for --help. */
-void arguments_print_help(FILE *to);
+/* What only `run` has. */
+extern const struct command_option run_options[];
 
 #endif

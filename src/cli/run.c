@@ -56,18 +56,6 @@ struct run {
 /* Threads may use them until the process is gone. */
 static struct pump pumps[PUMPS];
 
-static void print_help(void) {
-    printf("Runs one Python script in the sandbox, with this command's stdin, stdout and stderr.\n\n"
-           "usage: python-executor run FILE [--OPTION VALUE ...]\n\n"
-           "FILE is a path, or - for standard input. What main() returns is printed as one line of JSON behind what the\n"
-           "script prints, unless it is None; why it failed is told on stderr.\n\n");
-    arguments_print_help(stdout);
-    printf("\nLimits and the rest are options and environment variables as those of serve: python-executor --help. What is\n"
-           "about HTTP or about many runs is without effect. --log is warning if nobody says otherwise, and of each stream\n"
-           "64 MiB are handed on.\n\nExit status:\n");
-    status_print(stdout);
-}
-
 static void give_up(struct run *run, const char *words) {
     if (run->status >= 0)
         return;
@@ -363,11 +351,6 @@ int run_script(int argc, char *const *argv) {
     struct run run = {.programs = {-1, -1}, .signal_fd = -1, .server = {.control = -1}, .zygote = {.control = -1},
                       .channel = -1, .stderr_fd = -1, .status = -1};
     struct failure failure;
-    for (int i = 0; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help();
-            return EXIT_SUCCESS;
-        }
     if (arguments_take(&run.arguments, argc, argv, &failure) < 0) {
         fprintf(stderr, "python-executor: %s: %s\nTry python-executor run --help.\n", failure.stage, failure.text);
         return STATUS_USAGE;

@@ -6,36 +6,28 @@
 #include <signal.h>
 #include <stddef.h>
 
-static const struct {
-    int status;
-    int outcome; /* enum outcome, -1 where it is none */
-    const char *words;
-} table[] = {
-    {0, OUTCOME_OK, "main() returned"},
-    {1, OUTCOME_EXCEPTION, "the script or main() raised"},
-    {STATUS_USAGE, -1, "wrong usage: an option, a file or JSON; nothing was run"},
-    {10, OUTCOME_NO_MAIN, "no_main: the script left no callable main"},
-    {11, OUTCOME_NOT_SERIALIZABLE, "not_serializable: the result is not JSON"},
-    {12, OUTCOME_OUTPUT_LIMIT, "output_limit: the result is too large or too deep"},
-    {13, OUTCOME_MEMORY, "memory"},
-    {14, OUTCOME_SCRATCH_LIMIT, "scratch_limit: too much in /tmp"},
-    {15, OUTCOME_THREAD_LIMIT, "thread_limit"},
-    {16, OUTCOME_KILLED, "killed: a signal ended the script"},
-    {17, OUTCOME_EXITED, "exited: sys.exit() or os._exit()"},
-    {124, OUTCOME_TIMEOUT, "timeout: wall clock or CPU time"},
-    {STATUS_UNHAD, OUTCOME_LOST, "the sandbox could not be had, or the run was lost"},
-    {STATUS_SIGNAL + SIGINT, -1, "Ctrl-C; 143 SIGTERM, 129 SIGHUP"},
-    {STATUS_SIGNAL + SIGPIPE, -1, "nobody reads what is printed any more"},
+const struct exit_status run_statuses[] = { /* `outcome` is an enum outcome, -1 where it is none */
+    {0, "main() returned", OUTCOME_OK},
+    {1, "the script or main() raised", OUTCOME_EXCEPTION},
+    {STATUS_USAGE, "wrong usage: an option, a file or JSON; nothing was run", -1},
+    {10, "no_main: the script left no callable main", OUTCOME_NO_MAIN},
+    {11, "not_serializable: the result is not JSON", OUTCOME_NOT_SERIALIZABLE},
+    {12, "output_limit: the result is too large or too deep", OUTCOME_OUTPUT_LIMIT},
+    {13, "memory", OUTCOME_MEMORY},
+    {14, "scratch_limit: too much in /tmp", OUTCOME_SCRATCH_LIMIT},
+    {15, "thread_limit", OUTCOME_THREAD_LIMIT},
+    {16, "killed: a signal ended the script", OUTCOME_KILLED},
+    {17, "exited: sys.exit() or os._exit()", OUTCOME_EXITED},
+    {124, "timeout: wall clock or CPU time", OUTCOME_TIMEOUT},
+    {STATUS_UNHAD, "the sandbox could not be had, or the run was lost", OUTCOME_LOST},
+    {STATUS_SIGNAL + SIGINT, "Ctrl-C; 143 SIGTERM, 129 SIGHUP", -1},
+    {STATUS_SIGNAL + SIGPIPE, "nobody reads what is printed any more", -1},
+    {0},
 };
 
 int status_of_outcome(uint32_t outcome) {
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (table[i].outcome >= 0 && (uint32_t)table[i].outcome == outcome)
-            return table[i].status;
+    for (const struct exit_status *row = run_statuses; row->words != NULL; row++)
+        if (row->outcome >= 0 && (uint32_t)row->outcome == outcome)
+            return row->status;
     return STATUS_UNHAD;
-}
-
-void status_print(FILE *to) {
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        fprintf(to, "  %3d  %s\n", table[i].status, table[i].words);
 }

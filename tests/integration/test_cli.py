@@ -19,7 +19,7 @@ def command(*arguments, environment=None, timeout=20, **more):
 def options():
     """(flag, help, environment variable) of every option, from the help itself."""
     text = command("--help").stdout
-    return re.findall(r"^  --([a-z-]+) +(.*)\n +default (?:.*); ([A-Z_]+)$", text, re.M)
+    return re.findall(r"^  --([a-z-]+) +(.*(?:\n +.*)?)\n +default (?:.*); ([A-Z_]+)$", text, re.M)
 
 
 OPTIONS = (
@@ -50,6 +50,22 @@ def test_every_option_says_its_variable_and_default():
 def test_version():
     done = command("--version")
     assert done.returncode == 0 and re.fullmatch(r"python-executor [0-9]+\.[0-9]+(\.[0-9]+)?\n", done.stdout)
+
+
+def test_help_of_a_command():
+    for name in ("serve", "run", "doctor"):
+        done = command("help", name)
+        assert done.returncode == 0 and done.stdout.startswith(f"usage: python-executor {name} "), done
+        assert command(name, "--help").stdout == done.stdout and "Exit status" in done.stdout
+    assert command("help").stdout == command("--help").stdout
+
+
+def test_an_unknown_command_says_which_may_be_meant():
+    assert_usage(command("doktor"), "'doktor'", "did you mean doctor?")
+    assert_usage(command("help", "rum"), "'rum'", "did you mean run?")
+    done = command("xyz")
+    assert_usage(done, "'xyz'")
+    assert "did you mean" not in done.stderr
 
 
 def assert_usage(done, *words):

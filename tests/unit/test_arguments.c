@@ -127,24 +127,11 @@ static void test_refusals(void **state) {
     assert_refused(1, (char *[]){(char *)"/no/such"}, "the script");
 }
 
-static void test_help_names_every_option(void **state) {
-    char *text = NULL;
-    size_t size;
-    (void)state;
-    FILE *to = open_memstream(&text, &size);
-    arguments_print_help(to);
-    fclose(to);
-    assert_non_null(strstr(text, "--kwargs"));
-    assert_non_null(strstr(text, "--limit"));
-    free(text);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_options),
         cmocka_unit_test(test_what_a_service_is_told_does_not_count),
         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_help_names_every_option),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,75 @@
+/* The table of commands: see commands.h. Each runs as whoever calls it. */
+#include "cli/commands.h"
+
+#include "base/config.h"
+#include "base/log.h"
+#include "cli/arguments.h"
+#include "cli/doctor.h"
+#include "cli/manager.h"
+#include "cli/run.h"
+#include "cli/status.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static int take_options(int argc, char *const *argv, struct config *ret_config) {
+    struct failure failure;
+    config_init(ret_config);
+    if (config_from_environment(ret_config, &failure) == 0 && config_from_args(ret_config, argc, argv, &failure) == 0 &&
+        config_check(ret_config, &failure) == 0)
+        return 0;
+    fprintf(stderr, "python-executor: %s: %s\nTry python-executor --help.\n", failure.stage, failure.text);
+    return -1;
+}
+
+static int serve(int argc, char *const *argv) {
+    struct config config;
+    if (take_options(argc, argv, &config) < 0)
+        return EXIT_USAGE;
+    log_start("python-executor", config.log);
+    return manager_serve(&config);
+}
+
+static int doctor(int argc, char *const *argv) {
+    struct config config;
+    char *rest[argc + 1];
+    bool json = false;
+    int count = 0;
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else
+            rest[count++] = argv[i];
+    if (take_options(count, rest, &config) < 0)
+        return EXIT_USAGE;
+    return doctor_run(&config, json);
+}
+
+static const struct exit_status serve_statuses[] = {
+    {0, "a signal stopped it", 0}, {1, "it could not start or go on", 0}, {EXIT_USAGE, "wrong usage", 0}, {0}};
+
+static const struct exit_status doctor_statuses[] = {
+    {0, "it can be served here", 0}, {1, "it cannot", 0}, {EXIT_USAGE, "wrong usage", 0}, {0}};
+
+static const struct command_option json_option[] = {{"json", NULL, "print it as JSON", 0}, {0}};
+
+const struct command commands[] = {
+    {"serve", "[--OPTION VALUE ...]", "answers POST /execute over HTTP until SIGTERM; the default", NULL, NULL, serve_statuses, serve},
+    {"run", "FILE [--OPTION VALUE ...]", "runs the one script in FILE, with the streams of this command",
+     "FILE is a path, or - for standard input. What main() returns is printed as one line of JSON behind what the "
+     "script prints, unless it is None; why it failed is told on stderr.\n\n"
+     "Limits and the rest are options as those of serve. What is about HTTP or about many runs is without effect. --log "
+     "is warning if nobody says otherwise, and of each stream 64 MiB are handed on.",
+     run_options, run_statuses, run_script},
+    {"doctor", "[--json] [--OPTION VALUE ...]", "shows which layers of confinement this platform grants, and tests them", NULL,
+     json_option, doctor_statuses, doctor},
+};
+const size_t command_count = sizeof commands / sizeof commands[0];
+
+const struct command *command_find(const char *name) {
+    for (size_t i = 0; i < command_count; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
