@@ -9,8 +9,8 @@ WORKDIR /source
 COPY tools/packages tools/packages
 RUN tools/packages compile
 COPY . .
-RUN meson setup /build --prefix=/usr/local --libexecdir=libexec \
- && DESTDIR=/programs meson install -C /build --strip --quiet \
+RUN tools/build /build && tools/install /build /usr/local /programs \
+ && find /programs -type f -perm /111 -exec strip {} + \
  && find /programs -type f -perm /111 -exec ldd {} + | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | sort -u \
     | xargs realpath | xargs dpkg-query -S | cut -d: -f1 | sort -u >/packages
 

@@ -2,8 +2,8 @@
 """Copies what runs, and nothing else, out of the stage that everything was installed in: pick.py TARGET PACKAGE…
 
 Runs in the Dockerfile's stage `runtime`. Taken are the files of the named Debian packages and of those that they
-depend on, without what no running program reads; the bytecode and the links that their installation made; what lies
-in /usr/local. So there is no shell, no package manager and no interpreter that could be started: what serves is
+depend on, without what no running program reads; the bytecode and the links that their installation made; of
+/usr/local the programs and the virtual environment. So there is no shell, no package manager and no interpreter that could be started: what serves is
 linked to libpython.
 
 /var/lib/dpkg/status of the target lists the packages, for whoever looks for known holes in an image.
@@ -16,6 +16,7 @@ import sys
 
 # Installing and asking questions at installation: what depends on these does so for its maintainer scripts.
 LEFT_OUT = {"debconf", "dpkg", "perl-base", "sensible-utils", "ucf", "init-system-helpers"}
+LOCAL = ("/usr/local/bin", "/usr/local/libexec", "/usr/local/venv")
 # Of packages that nobody depends on: the folders of a Debian system, its name, and the locale C.UTF-8.
 ALWAYS = ("base-files", "libc-bin", "tzdata")
 
@@ -140,7 +141,8 @@ def main():
     packages = closure([*ALWAYS, *wanted])
     os.makedirs(target)
     copy(files_of(packages), target)
-    shutil.copytree("/usr/local", os.path.join(target, "usr/local"), symlinks=True, dirs_exist_ok=True)
+    for name in filter(os.path.exists, LOCAL):
+        shutil.copytree(name, target + name, symlinks=True)
     add_folders(target)
     add_small_files(target, packages)
     print("taken from", len(packages), "packages:", *packages)
