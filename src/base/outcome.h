@@ -18,6 +18,8 @@ enum outcome {
     OUTCOME_LOST,             /* the service's own fault: no worker could be had, or the zygote died */
 };
 
+enum { OUTCOME_COUNT = OUTCOME_LOST + 1 };
+
 const char *outcome_name(enum outcome outcome);
 
 #endif

@@ -2,6 +2,8 @@
 #include "server/api.h"
 
 #include "server/document.h"
+#include "server/exposition.h"
+#include "server/health.h"
 #include "server/request.h"
 
 #include <errno.h>
@@ -54,32 +56,55 @@ static int route_reading(const char *method, struct response *ret_response) {
 }
 
 /* The facts of the workers that are running; python-executor doctor also tests them. */
-static int route_isolation(const struct api *api, const char *method, struct response *ret_response) {
+static int read_isolation(const struct api *api, struct response *ret_response) {
     uint32_t floor = 0;
-    int r = route_reading(method, ret_response);
-    if (r != 0)
-        return r;
     layer_parse(api->config->require, &floor, NULL);
-    r = response_isolation(ret_response, &api->isolation, &api->own, floor);
-    return r < 0 ? r : 1;
+    return response_isolation(ret_response, &api->isolation, &api->own, floor);
 }
 
-static int route_document(const char *method, struct response *ret_response) {
-    int r = route_reading(method, ret_response);
-    if (r != 0)
-        return r;
-    r = response_document(ret_response, embedded_documents[DOCUMENT_OPENAPI].text);
-    return r < 0 ? r : 1;
+static int read_document(const struct api *api, struct response *ret_response) {
+    (void)api;
+    return response_document(ret_response, embedded_documents[DOCUMENT_OPENAPI].text);
+}
+
+static int read_alive(const struct api *api, struct response *ret_response) {
+    (void)api;
+    return health_alive(ret_response);
+}
+
+static int read_ready(const struct api *api, struct response *ret_response) {
+    return health_ready(ret_response, api->runs);
+}
+
+static int read_metrics(const struct api *api, struct response *ret_response) {
+    return exposition_respond(ret_response, api->runs, &api->isolation);
+}
+
+typedef int read_path(const struct api *api, struct response *ret_response);
+
+/* NULL where there is nothing to read. */
+static read_path *find_reading(const char *path) {
+    if (strcmp(path, "/isolation") == 0)
+        return read_isolation;
+    if (strcmp(path, "/openapi.json") == 0)
+        return read_document;
+    if (strcmp(path, "/healthz") == 0)
+        return read_alive;
+    if (strcmp(path, "/readyz") == 0)
+        return read_ready;
+    return strcmp(path, "/metrics") == 0 ? read_metrics : NULL;
 }
 
 int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response) {
     if (strcmp(path, "/execute") == 0 || api_find_route(path) == ROUTE_MCP)
         return route_sending(method, ret_response);
-    if (strcmp(path, "/isolation") == 0)
-        return route_isolation(api, method, ret_response);
-    if (strcmp(path, "/openapi.json") == 0)
-        return route_document(method, ret_response);
-    return answer(ret_response, 404, "Not found, the service is at POST /execute.");
+    read_path *reading = find_reading(path);
+    if (reading == NULL)
+        return answer(ret_response, 404, "Not found, the service is at POST /execute.");
+    int r = route_reading(method, ret_response);
+    if (r == 0)
+        r = reading(api, ret_response) < 0 ? -ENOMEM : 1;
+    return r;
 }
 
 /* In the words of the route: a request that was not run. 0 or -ENOMEM. */
@@ -89,8 +114,13 @@ static int refuse(const struct call *call, unsigned status, const char *text, st
     return response_error(ret_response, status, text);
 }
 
+static void count_rejection(struct api *api, enum rejection why) {
+    api->runs->metrics.rejected[why]++;
+}
+
 int api_refuse_body(struct api *api, const struct call *call, struct response *ret_response) {
     char text[96];
+    count_rejection(api, REJECTED_TOO_LARGE);
     snprintf(text, sizeof text, "Body is too large, the limit is %llu bytes.",
              (unsigned long long)(api->config->body_kb << 10));
     return refuse(call, 413, text, ret_response);
@@ -101,21 +131,28 @@ int api_refuse_framing(const struct call *call, struct response *ret_response) {
                              "Transfer-Encoding: chunked.", ret_response);
 }
 
-int api_refuse_busy(struct api *api, const struct call *call, const char *why, struct response *ret_response) {
+static int refuse_busy(const struct api *api, const struct call *call, const char *why, struct response *ret_response) {
     int r = refuse(call, 503, why, ret_response);
     ret_response->retry_after = runs_retry_after(api->runs);
     return r;
 }
 
+int api_refuse_bytes(struct api *api, const struct call *call, struct response *ret_response) {
+    count_rejection(api, REJECTED_TOO_MANY_BYTES);
+    return refuse_busy(api, call, "Too busy, too many large requests at once.", ret_response);
+}
+
 /* What is wrong with the script or its keys is for a model to put right, so it is no error of the protocol. */
-static int refuse_request(const struct call *call, const struct request_error *error, struct response *ret_response) {
+static int refuse_request(struct api *api, const struct call *call, const struct request_error *error,
+                          struct response *ret_response) {
+    count_rejection(api, error->status == 413 ? REJECTED_TOO_LARGE : error->status == 500 ? REJECTED_NO_MEMORY : REJECTED_INVALID);
     int r = call->route == ROUTE_MCP && error->status != 500 ? mcp_tool_error(ret_response, call->id, error->text)
                                                              : refuse(call, error->status, error->text, ret_response);
     return r < 0 ? r : 1;
 }
 
 /* 0, 1 where the response is made, or -ENOMEM. */
-static int make_job(const struct api *api, struct call *call, const char *body, size_t size, struct job **ret_job,
+static int make_job(struct api *api, struct call *call, const char *body, size_t size, struct job **ret_job,
                     struct response *ret_response) {
     struct request_error error;
     struct json_span arguments;
@@ -126,7 +163,7 @@ static int make_job(const struct api *api, struct call *call, const char *body, 
         return r;
     else
         r = request_parse_detailed(api->config, arguments.data, arguments.size, ret_job, &error);
-    return r < 0 ? refuse_request(call, &error, ret_response) : 0;
+    return r < 0 ? refuse_request(api, call, &error, ret_response) : 0;
 }
 
 int api_submit(struct api *api, struct call *call, const char *body, size_t size, void (*finished)(struct job *job),
@@ -143,7 +180,8 @@ int api_submit(struct api *api, struct call *call, const char *body, size_t size
         return 0;
     }
     job_unref(job);
-    r = api_refuse_busy(api, call, r == -ESHUTDOWN ? "Shutting down." : "Too busy, the queue is full.", ret_response);
+    count_rejection(api, r == -ESHUTDOWN ? REJECTED_DRAINING : REJECTED_QUEUE_FULL);
+    r = refuse_busy(api, call, r == -ESHUTDOWN ? "Shutting down." : "Too busy, the queue is full.", ret_response);
     return r < 0 ? r : 1;
 }
 
@@ -151,6 +189,6 @@ int api_finish(struct api *api, const struct call *call, const struct job *job, 
     if (job_streams(job))
         return response_event(ret_response, job);
     if (job->expired)
-        return api_refuse_busy(api, call, RESPONSE_EXPIRED, ret_response);
+        return refuse_busy(api, call, RESPONSE_EXPIRED, ret_response);
     return call->route == ROUTE_MCP ? mcp_result(ret_response, call->id, job) : response_from_job(ret_response, job);
 }

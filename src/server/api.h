@@ -51,6 +51,6 @@ int api_finish(struct api *api, const struct call *call, const struct job *job, 
  * -ENOMEM. */
 int api_refuse_framing(const struct call *call, struct response *ret_response);
 int api_refuse_body(struct api *api, const struct call *call, struct response *ret_response);
-int api_refuse_busy(struct api *api, const struct call *call, const char *why, struct response *ret_response);
+int api_refuse_bytes(struct api *api, const struct call *call, struct response *ret_response);
 
 #endif

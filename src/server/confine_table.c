@@ -18,6 +18,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 /* As in src/sandbox/seccomp_table.c: the kernel takes these arguments as int, and so must we. */
@@ -68,6 +69,9 @@ const struct seccomp_rule confine_rules[] = {
      * nobody. */
     ALLOW("clock_gettime"), ALLOW("clock_getres"), ALLOW("gettimeofday"), ALLOW("time"), ALLOW("getrandom"),
     ALLOW_IF("prlimit64", IS(0, 0), IS_NULL(2)), ALLOW("getrlimit"), ALLOW("futex"),
+
+    /* What this process has used, for GET /metrics. */
+    ALLOW_IF("getrusage", IS(0, RUSAGE_SELF)),
 
     /* Its end, also by assert() and abort(), which sends itself SIGABRT; AddressSanitizer asks for the stack of
      * its signal handlers before every end. */

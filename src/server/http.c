@@ -39,6 +39,7 @@ struct exchange {
     bool too_large;
     bool too_much; /* the service holds too many bytes already */
     bool ready;
+    bool gone;    /* the client is, nobody sees the response */
     bool closes; /* what follows on its connection is not to be read */
     struct job *job;
     bool suspended;
@@ -48,7 +49,12 @@ struct exchange {
 };
 
 static void run_daemon(struct http *http);
+static unsigned count_connections(const struct http *http);
 static void timed_out(uv_timer_t *timer);
+
+static struct metrics *metrics_of(const struct exchange *exchange) {
+    return &exchange->http->api.runs->metrics;
+}
 
 /* --- The bytes it holds --- */
 
@@ -72,7 +78,7 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
     char seconds[16];
     const struct response *made = &exchange->response;
     if (made->size > 0)
-        add_header(response, "Content-Type", "application/json");
+        add_header(response, "Content-Type", made->content_type != NULL ? made->content_type : "application/json");
     add_header(response, "X-Content-Type-Options", "nosniff");
     add_header(response, "X-Request-Id", exchange->call.access.id);
     add_header(response, "Execution-Outcome", made->outcome);
@@ -94,6 +100,9 @@ static enum MHD_Result send_response(struct exchange *exchange) {
     add_headers(exchange, response);
     enum MHD_Result r = MHD_queue_response(exchange->connection, made->status, response);
     MHD_destroy_response(response);
+    bool is_head = strcmp(exchange->call.access.method, "HEAD") == 0; /* only the headers are sent */
+    if (!exchange->gone)
+        metrics_count_response(metrics_of(exchange), made->status, is_head ? 0 : made->size);
     return r;
 }
 
@@ -138,6 +147,8 @@ static ssize_t read_stream(void *context, uint64_t position, char *to, size_t ma
     hold_stream(exchange);
     if (n == 0)
         suspend(exchange);
+    if (n > 0)
+        metrics_of(exchange)->sent_bytes += (uint64_t)n;
     return n == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : n;
 }
 
@@ -155,6 +166,7 @@ static enum MHD_Result send_stream(struct exchange *exchange) {
         add_header(response, "Connection", "close");
     enum MHD_Result r = MHD_queue_response(exchange->connection, 200, response);
     MHD_destroy_response(response);
+    metrics_count_response(metrics_of(exchange), 200, 0);
     return r;
 }
 
@@ -178,6 +190,7 @@ static void job_finished(struct job *job) {
     } else {
         set_ready(exchange);
     }
+    exchange->gone = job->cancelled;
     job_unref(job);
     exchange->job = NULL;
     resume(exchange);
@@ -251,6 +264,7 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
 static enum MHD_Result read_body(struct exchange *exchange, const char *data, size_t *size) {
     struct http *http = exchange->http;
     exchange->received += *size;
+    metrics_of(exchange)->received_bytes += *size;
     if (!exchange->too_large && !exchange->too_much && exchange->response.status == 0) {
         if (!may_hold(http, *size))
             exchange->too_much = true;
@@ -300,7 +314,7 @@ static enum MHD_Result complete(struct exchange *exchange) {
     } else if (exchange->too_large) {
         r = api_refuse_body(api, &exchange->call, &exchange->response);
     } else if (exchange->too_much) {
-        r = api_refuse_busy(api, &exchange->call, "Too busy, too many large requests at once.", &exchange->response);
+        r = api_refuse_bytes(api, &exchange->call, &exchange->response);
     } else {
         return execute(exchange);
     }
@@ -310,10 +324,19 @@ static enum MHD_Result complete(struct exchange *exchange) {
     return send_response(exchange);
 }
 
+/* What metrics cannot count by themselves. */
+static void note_state(struct http *http) {
+    struct metrics *metrics = &http->api.runs->metrics;
+    metrics->connections = count_connections(http);
+    metrics->exchanges = http->exchanges;
+    metrics->held_bytes = http->held;
+}
+
 static int route(struct exchange *exchange, const char *method, const char *path) {
     const char *origin = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Origin");
     const char *version = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "MCP-Protocol-Version");
     struct api *api = &exchange->http->api;
+    note_state(exchange->http);
     int r = api_check_headers(api, exchange->call.route, origin, version, &exchange->response);
     return r != 0 ? r : api_route(api, method, path, &exchange->response);
 }
@@ -421,6 +444,7 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
                int take_listen) {
     *http = (struct http){.api = {.config = config, .runs = runs}, .loop = loop};
+    runs->metrics.connections_most = connection_limit(config);
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,

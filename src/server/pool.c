@@ -15,6 +15,8 @@ struct link {
     uv_poll_t poll;
     int fd;
     size_t jobs;
+    unsigned first; /* flavour */
+    struct crew_report crew;
     bool closing;
 };
 
@@ -85,6 +87,14 @@ static void lose(struct link *link) {
     close_link(link);
 }
 
+/* What it counts goes on from zygote to zygote; a number that went back would be none of a crew's. */
+static void take_report(struct link *link, const struct crew_report *crew) {
+    if (crew->forks >= link->crew.forks)
+        link->pool->forks += crew->forks - link->crew.forks;
+    link->crew = *crew;
+    link->pool->python = crew->python;
+}
+
 static void hear(uv_poll_t *poll, int status, int events) {
     struct link *link = poll->data;
     struct message message;
@@ -101,11 +111,20 @@ static void hear(uv_poll_t *poll, int status, int events) {
         if (message.kind == MESSAGE_CHANNEL && fds[0] >= 0 && pool_add(link->pool, fd_steal(&fds[0]), message.flavours) < 0)
             log_error("no memory for the channel to a zygote");
         message_close_fds(fds);
+        if (message.kind == MESSAGE_CREW)
+            take_report(link, &message.crew);
         if (message.kind == MESSAGE_VERDICT) {
             end_job(link, message.job, &message.verdict);
             close_if_done(link);
         }
     }
+}
+
+static void count_start(struct pool *pool) {
+    bool is_first = true;
+    for (size_t i = 0; i < START_COUNT; i++)
+        is_first = is_first && pool->starts[i] == 0;
+    pool->starts[pool->current[0] != NULL ? START_TAKEOVER : is_first ? START_FIRST : START_RESTART]++;
 }
 
 static void take_places(struct link *link, struct flavours flavours) {
@@ -123,7 +142,7 @@ int pool_add(struct pool *pool, int take_channel, struct flavours flavours) {
         fd_close(take_channel);
         return -ENOMEM;
     }
-    *link = (struct link){.pool = pool, .fd = take_channel};
+    *link = (struct link){.pool = pool, .fd = take_channel, .first = flavours.first};
     link->poll.data = link;
     int r = uv_poll_init(pool->loop, &link->poll, link->fd); /* makes it non-blocking */
     if (r < 0) {
@@ -132,6 +151,8 @@ int pool_add(struct pool *pool, int take_channel, struct flavours flavours) {
         return r;
     }
     uv_poll_start(&link->poll, UV_READABLE | UV_DISCONNECT, hear);
+    if (flavours.first == 0)
+        count_start(pool);
     take_places(link, flavours);
     pool->available(pool->context);
     return 0;
@@ -166,4 +187,19 @@ void pool_answered(const struct job *job) {
 
 void pool_cancel(const struct job *job) {
     tell(job, MESSAGE_CANCEL);
+}
+
+void pool_count(const struct pool *pool, struct pool_crew ret_crews[FLAVOUR_MAX]) {
+    for (unsigned i = 0; i < FLAVOUR_MAX; i++) {
+        const struct link *link = pool->current[i];
+        ret_crews[i] = (struct pool_crew){.ready = link != NULL};
+        if (link == NULL || link->first != i)
+            continue;
+        ret_crews[i].idle = link->crew.idle;
+        ret_crews[i].starting = link->crew.starting;
+    }
+    for (const struct job *job = pool->running; job != NULL; job = job->next) {
+        const struct link *link = job->link;
+        ret_crews[link->first].busy++;
+    }
 }

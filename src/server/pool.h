@@ -6,10 +6,26 @@
 
 #include "server/job.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
+
+/* Why a first zygote of a tree came. */
+enum pool_start { START_FIRST, START_TAKEOVER /* of one that has run its number of jobs */, START_RESTART /* one was lost */, START_COUNT };
+
+/* Of the zygote that takes the jobs of a flavour. */
+struct pool_crew {
+    bool ready;
+    size_t busy; /* runs that zygotes have, also older ones that finish what they have */
+    size_t idle, starting; /* as it last said */
+};
 
 struct pool {
     uv_loop_t *loop;
+    uint64_t starts[START_COUNT];
+    uint64_t forks;  /* of workers, as far as zygotes have said */
+    uint64_t python; /* PY_VERSION_HEX, 0 until a zygote has said */
     struct link *current[FLAVOUR_MAX]; /* takes new jobs of that flavour; NULL while there is no zygote */
     struct job *running;  /* those that a zygote has */
     /* Tells that the verdict is in (job->verdict); the job has left the pool. */
@@ -31,6 +47,9 @@ int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS])
 /* Says that the job's answer is whole: its worker is of no more use, and the verdict need not wait for
  * the end of it. */
 void pool_answered(const struct job *job);
+
+/* Counts the workers of each flavour. Where one zygote has several they are the first one's. */
+void pool_count(const struct pool *pool, struct pool_crew ret_crews[FLAVOUR_MAX]);
 
 /* Asks for the end of a job that runs; its verdict comes as any other. */
 void pool_cancel(const struct job *job);

@@ -10,7 +10,8 @@
 
 struct response {
     unsigned status;
-    char *body; /* JSON, to be freed; NULL for none */
+    char *body; /* to be freed; NULL for none */
+    const char *content_type; /* NULL for JSON */
     size_t size;
     const char *outcome; /* Execution-Outcome, NULL where nothing ran */
     const char *allow;   /* of a 405, NULL otherwise */

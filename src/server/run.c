@@ -247,6 +247,10 @@ static void finish(struct job *job, enum outcome outcome) {
     job->finished_us = clock_us();
     if (job->started_us == 0)
         job->started_us = job->finished_us;
+    if (job->expired)
+        job->runs->metrics.rejected[REJECTED_QUEUE_TIMEOUT]++;
+    else
+        metrics_count_run(&job->runs->metrics, job);
     job->finished(job);
     job_unref(job);
 }
@@ -335,6 +339,7 @@ static size_t long_places(size_t workers) {
 int runs_init(struct runs *runs, uv_loop_t *loop, const struct config *config) {
     int r;
     *runs = (struct runs){.loop = loop, .config = config};
+    metrics_init(&runs->metrics);
     pool_init(&runs->pool, loop);
     runs->pool.ended = job_ended;
     runs->pool.available = zygote_available;

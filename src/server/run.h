@@ -8,6 +8,7 @@
 
 #include "server/history.h"
 #include "server/lines.h"
+#include "server/metrics.h"
 #include "server/pool.h"
 #include "server/queue.h"
 
@@ -18,6 +19,7 @@ struct runs {
     const struct config *config;
     struct pool pool;
     struct queue queue;
+    struct metrics metrics;
     uv_timer_t expiry; /* of the oldest waiting job */
     size_t running;
     size_t long_places; /* so many of the workers may run what is long */

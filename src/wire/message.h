@@ -16,6 +16,7 @@
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
  *   server           zygote         MESSAGE_ANSWERED   its answer is whole, end it -
  *   zygote           server         MESSAGE_VERDICT    how the job ended           -
+ *   zygote           server         MESSAGE_CREW       how many workers it has     -
  *   zygote           manager        MESSAGE_LAYER      what became of a layer      -
  *   zygote           manager        MESSAGE_READY      a flavour's first worker is ready   -
  *   zygote           manager        MESSAGE_FAILED     cannot work here, why       -
@@ -53,6 +54,7 @@ enum message_kind {
     MESSAGE_SCRATCH,
     MESSAGE_CONSOLE,
     MESSAGE_OUTCOME,
+    MESSAGE_CREW,
 };
 
 /* How a worker ended, as the zygote saw it. */
@@ -69,6 +71,8 @@ enum ending {
     ENDING_NO_WORKER, /* never began: no worker could be made */
 };
 
+enum { ENDING_COUNT = ENDING_NO_WORKER + 1 };
+
 struct verdict {
     uint32_t ending;
     uint32_t code;
@@ -84,6 +88,14 @@ struct run_order {
     uint64_t cpu_ms;
     uint64_t memory_bytes;
     uint64_t scratch_bytes;
+};
+
+/* What only a zygote knows of its workers; sent when it has changed, and not more than five times a second. */
+struct crew_report {
+    uint32_t idle;
+    uint32_t starting;
+    uint64_t forks;  /* workers made since it began */
+    uint64_t python; /* PY_VERSION_HEX of the interpreter that runs scripts */
 };
 
 struct layer_report {
@@ -112,6 +124,7 @@ struct message {
     union {
         struct run_order run;
         struct verdict verdict;
+        struct crew_report crew;
         struct layer_report layer;
         struct failure failure;
         struct worker_baseline baseline;

@@ -173,6 +173,7 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
     pid_t pid = fork_worker(crew, slot_of(crew, member), theirs, hurry, ret_failure);
     if (pid < 0)
         return pid;
+    crew->forks++;
     *member = (struct member){.pid = pid, .control = fd_steal(&ours), .tmpfs = -1};
     set_state(crew, member, MEMBER_STARTING);
     r = admit(crew, member, ret_failure);

@@ -57,6 +57,7 @@ struct crew {
     bool exonerated;      /* it has been reaped, and it is to be seen whether it was the one */
     struct suspicion *suspicion; /* shared by the zygotes of a tree, which share that file system; NULL without others */
     unsigned flavour;            /* ours in there */
+    uint64_t forks;          /* workers made so far */
     uint64_t quiet_until_us; /* a job has just ended: its answer is on the way */
     unsigned failures; /* workers that died before they were ready, since the last that was */
 };

@@ -161,6 +161,10 @@ void python_settle(void) {
     heap_settle(PyObject_Malloc, PyObject_Free);
 }
 
+unsigned long python_version(void) {
+    return Py_Version;
+}
+
 static bool is_below(const char *path, const char *folder) {
     size_t length = strlen(folder);
     return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');

@@ -31,6 +31,9 @@ void python_settle(void);
  * the process. Returns how many, or a negative errno. */
 int python_folders(const char **ret_paths, size_t max);
 
+/* PY_VERSION_HEX of the library that is loaded. */
+unsigned long python_version(void);
+
 /* Around a fork that goes past fork(2), in this order; Python's own hooks run in them. */
 void python_before_fork(void);
 void python_after_fork_parent(void);

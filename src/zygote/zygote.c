@@ -9,6 +9,7 @@
 #include "wire/message.h"
 #include "zygote/crew.h"
 #include "zygote/keeper.h"
+#include "zygote/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,7 @@ struct zygote {
     const struct config *config;
     struct branch *branch;
     struct crew crew;
+    struct tally tally;
     struct waiting_order orders[ORDERS_MAX]; /* oldest first */
     size_t order_count;
     uint64_t jobs_begun;
@@ -233,10 +235,13 @@ static void retire_in_time(struct zygote *zygote) {
 
 /* --- The loop --- */
 
+/* -1 is for ever. */
+static int sooner(int ms, int other_ms) {
+    return ms < 0 || (other_ms >= 0 && other_ms < ms) ? other_ms : ms;
+}
+
 static int timeout_ms(const struct zygote *zygote) {
-    int keeper = keeper_timeout_ms(&zygote->crew);
-    int crew = crew_timeout_ms(&zygote->crew);
-    return crew < 0 || (keeper >= 0 && keeper < crew) ? keeper : crew;
+    return sooner(sooner(keeper_timeout_ms(&zygote->crew), crew_timeout_ms(&zygote->crew)), tally_timeout_ms(&zygote->tally));
 }
 
 /* Waits for whatever comes first; `hurry` when there is a worker to fork if nothing else is to do. */
@@ -278,6 +283,8 @@ static int serve(struct zygote *zygote, struct failure *ret_failure) {
         if ((r = refill(zygote, &hurry, ret_failure)) < 0)
             return r;
         retire_in_time(zygote);
+        if (zygote->announced)
+            tally_tell(&zygote->tally, &zygote->crew, INHERIT_CHANNEL);
     }
     return 0;
 }

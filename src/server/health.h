@@ -1,0 +1,16 @@
+/* GET /healthz and GET /readyz: whether the process lives, and whether scripts should be sent to it. */
+#ifndef PX_SERVER_HEALTH_H
+#define PX_SERVER_HEALTH_H
+
+#include "server/response.h"
+#include "server/run.h"
+
+/* Why nothing should be sent here now, in words for people; NULL where it should. A worker without anything imported is
+ * enough: what waits for an import waits in the queue. */
+const char *health_unready(const struct runs *runs);
+
+/* 0 or -ENOMEM. */
+int health_alive(struct response *ret_response);
+int health_ready(struct response *ret_response, const struct runs *runs);
+
+#endif
