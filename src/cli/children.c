@@ -5,7 +5,6 @@
 #include "base/fd.h"
 #include "sandbox/credentials.h"
 #include "wire/inherit.h"
-#include "wire/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +62,28 @@ int programs_open(struct programs *ret_programs, struct failure *ret_failure) {
 void programs_close(struct programs *programs) {
     programs->server = fd_close(programs->server);
     programs->zygote = fd_close(programs->zygote);
+}
+
+/* --- What they say --- */
+
+void child_init(struct child *child, pid_t pid, int take_control) {
+    fcntl(take_control, F_SETFL, O_NONBLOCK);
+    *child = (struct child){.pid = pid, .control = take_control};
+}
+
+void child_hear(struct child *child, void (*take)(void *context, const struct message *message), void *context) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    for (int i = 0; i < MESSAGE_BURST && child->control >= 0; i++) {
+        int r = message_receive(child->control, &message, fds);
+        if (r == -EAGAIN)
+            return;
+        message_close_fds(fds);
+        if (r == 1)
+            take(context, &message);
+        else if (r != -EBADMSG)
+            child->control = fd_close(child->control); /* its end is reported by SIGCHLD */
+    }
 }
 
 /* --- Between fork and exec --- */

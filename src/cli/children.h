@@ -1,9 +1,10 @@
-/* Starting the server and the zygotes: what they may keep of the manager, and under which identity. */
+/* The server and the zygotes as children: what they may keep of the manager, under which identity, and what they say. */
 #ifndef PX_CLI_CHILDREN_H
 #define PX_CLI_CHILDREN_H
 
 #include "base/config.h"
 #include "base/failure.h"
+#include "wire/message.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -17,6 +18,17 @@ struct programs {
 
 int programs_open(struct programs *ret_programs, struct failure *ret_failure);
 void programs_close(struct programs *programs);
+
+struct child {
+    pid_t pid;   /* 0: none */
+    int control; /* messages to and from it; -1 when it has closed */
+};
+
+/* A child that has been started; take_control is ours, and non-blocking from here on. */
+void child_init(struct child *child, pid_t pid, int take_control);
+
+/* Takes what it says, as much as there is, or as one that was taken over may say before others are heard. */
+void child_hear(struct child *child, void (*take)(void *context, const struct message *message), void *context);
 
 /* Starts the server under its own user id, with no listening socket where listen_fd is -1. The descriptors stay the caller's. Returns the pid or a
  * negative errno; what fails in the child itself arrives on the control channel as MESSAGE_FAILED. */

@@ -1,9 +1,7 @@
 /* The manager: see manager.h. Runs as whoever started the service, usually root; reads signals and the
  * messages of its own children, nothing from the network.
  *
- * One server and one zygote at most times. A zygote that retires keeps its jobs while a fresh one
- * starts; it ends by itself when the server has closed its channel. A zygote whose server dies ends
- * too, so both are then started anew.
+ * One server, and zygotes as succession.h has it. A zygote whose server dies ends too, so both are then started anew.
  */
 #include "cli/manager.h"
 
@@ -13,6 +11,7 @@
 #include "cli/children.h"
 #include "cli/grants.h"
 #include "cli/listener.h"
+#include "cli/succession.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/credentials.h"
 #include "sandbox/policy.h"
@@ -20,7 +19,6 @@
 #include "wire/message.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -32,17 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Two zygotes may live at once, each with user ids of its own: as many slots as a crew can have. */
-enum { ZYGOTES = 2, BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
-
-struct child {
-    pid_t pid;   /* 0: none */
-    int control; /* messages to and from it */
-    int channel; /* zygote: the server's end of its channel until the zygote is ready */
-    bool ready;
-    bool complete; /* zygote: all its flavours are ready */
-    bool retiring; /* zygote: another one takes, or has taken, over */
-};
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000 };
 
 struct manager {
     const struct config *config;
@@ -51,30 +39,19 @@ struct manager {
     int listen_fd;
     int signal_fd;
     struct child server;
-    struct child zygotes[ZYGOTES];
+    struct succession succession;
     uint64_t begun_us;
-    uint64_t start_after_us; /* not before that is a dead child started again */
-    unsigned backoff_ms;
+    uint64_t server_after_us; /* not before that is a dead server started again */
+    unsigned server_pause_ms;
     bool served;   /* it has been ready once */
     bool complete; /* and all that is preloaded was there */
     bool stopping; /* SIGTERM came */
     uint64_t stop_by_us;
     int status;
     bool done;
-    struct isolation isolation; /* of the workers, as the last zygote said */
 };
 
-/* --- Children --- */
-
-static void set_non_blocking(int fd) {
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-}
-
-static void forget(struct child *child) {
-    fd_close(child->control);
-    fd_close(child->channel);
-    *child = (struct child){.control = -1, .channel = -1};
-}
+/* --- The server --- */
 
 static void start_server(struct manager *manager) {
     int ends[2];
@@ -86,57 +63,15 @@ static void start_server(struct manager *manager) {
         fd_close(ends[0]);
         return;
     }
-    set_non_blocking(ends[0]);
-    manager->server = (struct child){.pid = pid, .control = ends[0], .channel = -1};
-}
-
-static void start_zygote(struct manager *manager, struct child *child) {
-    int ends[2] = {-1, -1};
-    int channel[2] = {-1, -1};
-    unsigned first_slot = (unsigned)(child - manager->zygotes) * CONFIG_FLAVOURS * CONFIG_SLOTS;
-    pid_t pid = -1;
-    if (message_pair(ends) == 0 && message_pair(channel) == 0)
-        pid = children_start_zygote(&manager->programs, manager->config, ends[1], channel[1], first_slot, false);
-    fd_close(ends[1]);
-    fd_close(channel[1]);
-    if (pid < 0) {
-        fd_close(ends[0]);
-        fd_close(channel[0]);
-        return;
-    }
-    set_non_blocking(ends[0]);
-    *child = (struct child){.pid = pid, .control = ends[0], .channel = channel[0]};
-}
-
-/* The zygote that takes jobs, or is about to. */
-static struct child *present_zygote(struct manager *manager) {
-    for (size_t i = 0; i < ZYGOTES; i++)
-        if (manager->zygotes[i].pid != 0 && !manager->zygotes[i].retiring)
-            return &manager->zygotes[i];
-    return NULL;
+    child_init(&manager->server, pid, ends[0]);
+    manager->succession.server = ends[0];
 }
 
 /* Starts whatever is missing, unless it was tried too short a time ago. */
 static void start_missing(struct manager *manager) {
-    if (manager->stopping || clock_us() < manager->start_after_us)
-        return;
-    if (manager->server.pid == 0)
+    if (manager->server.pid == 0 && !manager->stopping && clock_us() >= manager->server_after_us)
         start_server(manager);
-    if (present_zygote(manager) != NULL)
-        return;
-    for (size_t i = 0; i < ZYGOTES; i++)
-        if (manager->zygotes[i].pid == 0) {
-            start_zygote(manager, &manager->zygotes[i]);
-            return;
-        }
-}
-
-static void kill_all(struct manager *manager) {
-    if (manager->server.pid != 0)
-        kill(manager->server.pid, SIGKILL);
-    for (size_t i = 0; i < ZYGOTES; i++)
-        if (manager->zygotes[i].pid != 0)
-            kill(manager->zygotes[i].pid, SIGKILL);
+    succession_go_on(&manager->succession);
 }
 
 /* --- What children say --- */
@@ -162,33 +97,10 @@ static void print_layers(const struct isolation *isolation) {
     }
 }
 
-/* All that it imports is there. */
-static void zygote_complete(struct manager *manager, struct child *child) {
-    if (!manager->complete)
-        log_info("all that is preloaded is there after %.2f s", (double)(clock_us() - manager->begun_us) / 1e6);
-    child->complete = manager->complete = true;
-    manager->backoff_ms = 0;
-}
-
-static void zygote_ready(struct manager *manager, struct child *child, struct flavours flavours) {
-    const struct message message = {.kind = MESSAGE_CHANNEL, .flavours = flavours};
-    if (flavours.last + 1 >= flavour_count(manager->config->preload))
-        zygote_complete(manager, child);
-    if (flavours.first > 0)
-        return; /* the server has its channel from the zygote that it is a fork of */
-    child->ready = true;
-    /* The server serves them as GET /isolation. */
-    message_send_layers(manager->server.control, &manager->isolation);
-    /* A server that is just being started anew gets the channel of the zygote that starts with it. */
-    if (message_send(manager->server.control, &message, &child->channel, 1) < 0)
-        log_warning("the server did not take the channel of a zygote");
-    child->channel = fd_close(child->channel);
-    if (manager->served) {
-        log_info("a fresh zygote has taken over");
-        return;
-    }
+/* It can be used; what it is and where is printed. */
+static void announce(struct manager *manager) {
     manager->served = true;
-    print_layers(&manager->isolation);
+    print_layers(&succession_present(&manager->succession)->isolation);
 #ifdef PX_LAYERS_OFF
     log_warning("this is a test build, which can leave out layers of confinement: never deploy it");
 #endif
@@ -198,89 +110,76 @@ static void zygote_ready(struct manager *manager, struct child *child, struct fl
 }
 
 /* Before the service has been ready once, what fails would fail again: say it and stop. */
-static void child_failed(struct manager *manager, const struct failure *failure) {
-    log_error("%.*s: %.*s", (int)sizeof failure->stage, failure->stage, (int)sizeof failure->text, failure->text);
-    if (manager->complete)
-        return;
-    grants_print_for(stderr, failure);
+static void give_up(struct manager *manager, const struct failure *failure) {
+    if (failure != NULL)
+        grants_print_for(stderr, failure);
     manager->status = EXIT_FAILURE;
     manager->done = true;
 }
 
-/* The server has little to say: it reads hostile bytes, and what it is not to say is not believed. */
-static void take_message(struct manager *manager, struct child *child, const struct message *message) {
-    if (child == &manager->server && message->kind != MESSAGE_FAILED)
-        return;
-    switch (message->kind) {
-    case MESSAGE_LAYER:
-        if (message->layer.layer < LAYER_COUNT)
-            manager->isolation.layers[message->layer.layer] = message->layer.state;
-        break;
-    case MESSAGE_READY: zygote_ready(manager, child, message->flavours); break;
-    case MESSAGE_FAILED: child_failed(manager, &message->failure); break;
-    case MESSAGE_RETIRE:
-        log_debug("a zygote has run its number of jobs");
-        child->retiring = true;
-        break;
-    default: break;
-    }
+static void watch_succession(struct manager *manager) {
+    const struct succession *succession = &manager->succession;
+    if (succession->failed && !manager->done)
+        give_up(manager, *succession->failure.stage != '\0' ? &succession->failure : NULL);
+    if (succession->served && !manager->served)
+        announce(manager);
+    if (succession->complete && !manager->complete)
+        log_info("all that is preloaded is there after %.2f s", (double)(clock_us() - manager->begun_us) / 1e6);
+    manager->complete = succession->complete;
 }
 
-static void hear(struct manager *manager, struct child *child) {
-    struct message message;
-    int fds[MESSAGE_MAX_FDS];
-    for (int i = 0; i < MESSAGE_BURST && child->control >= 0; i++) {
-        int r = message_receive(child->control, &message, fds);
-        if (r == -EAGAIN)
-            return;
-        message_close_fds(fds);
-        if (r == 1)
-            take_message(manager, child, &message);
-        else if (r != -EBADMSG)
-            child->control = fd_close(child->control); /* its end is reported by SIGCHLD */
-    }
+/* The server has little to say: it reads hostile bytes, and what it is not to say is not believed. */
+static void take_from_server(void *context, const struct message *message) {
+    struct manager *manager = context;
+    const struct failure *failure = &message->failure;
+    if (message->kind != MESSAGE_FAILED)
+        return;
+    log_error("%.*s: %.*s", (int)sizeof failure->stage, failure->stage, (int)sizeof failure->text, failure->text);
+    if (!manager->complete)
+        give_up(manager, failure);
+}
+
+static void hear_server(struct manager *manager) {
+    child_hear(&manager->server, take_from_server, manager);
+    manager->succession.server = manager->server.control;
 }
 
 /* --- Signals --- */
 
-static void child_ended(struct manager *manager, struct child *child, const char *name, int status) {
-    hear(manager, child); /* its last words */
-    bool expected = manager->stopping || child->retiring;
-    if (!expected && WIFSIGNALED(status))
-        log_warning("the %s was killed by signal %d", name, WTERMSIG(status));
-    else if (!expected && manager->served)
-        log_warning("the %s ended with status %d", name, WEXITSTATUS(status));
-    bool was_ready = child->complete || child == &manager->server;
-    if (child != &manager->server)
-        cgroup_sweep(); /* its folders are swept by the next one */
-    forget(child);
-    if (expected || manager->done)
+static void server_ended(struct manager *manager, int status) {
+    hear_server(manager); /* its last words */
+    if (!manager->stopping && WIFSIGNALED(status))
+        log_warning("the server was killed by signal %d", WTERMSIG(status));
+    else if (!manager->stopping && manager->served)
+        log_warning("the server ended with status %d", WEXITSTATUS(status));
+    fd_close(manager->server.control);
+    manager->server = (struct child){.control = -1};
+    manager->succession.server = -1;
+    if (manager->stopping || manager->done)
         return;
     if (!manager->served) {
-        log_error("the %s ended before it was ready", name);
-        manager->status = EXIT_FAILURE;
-        manager->done = true;
+        log_error("the server ended before it was ready");
+        give_up(manager, NULL);
         return;
     }
-    /* At once the first time; slower where it fails again before it has been ready. */
-    manager->start_after_us = clock_us() + manager->backoff_ms * 1000u;
-    manager->backoff_ms = was_ready ? BACKOFF_FIRST_MS : manager->backoff_ms * 2;
-    if (manager->backoff_ms > BACKOFF_MAX_MS)
-        manager->backoff_ms = BACKOFF_MAX_MS;
+    /* At once the first time; slower where it goes on so. */
+    uint64_t now = clock_us();
+    if (now > manager->server_after_us + PAUSE_MAX_MS * 1000)
+        manager->server_pause_ms = 0;
+    manager->server_after_us = now + manager->server_pause_ms * 1000u;
+    manager->server_pause_ms = manager->server_pause_ms == 0 ? PAUSE_FIRST_MS : manager->server_pause_ms * 2;
+    if (manager->server_pause_ms > PAUSE_MAX_MS)
+        manager->server_pause_ms = PAUSE_MAX_MS;
 }
 
 static void reap(struct manager *manager) {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == manager->server.pid) {
-            child_ended(manager, &manager->server, "server", status);
-            continue;
-        }
-        for (size_t i = 0; i < ZYGOTES; i++)
-            if (pid == manager->zygotes[i].pid)
-                child_ended(manager, &manager->zygotes[i], "zygote", status);
-    }
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (pid == manager->server.pid)
+            server_ended(manager, status);
+        else
+            succession_reap(&manager->succession, pid, status);
 }
 
 static void stop(struct manager *manager) {
@@ -289,7 +188,7 @@ static void stop(struct manager *manager) {
         manager->done = true; /* the second time, or nothing to wait for: at once */
         return;
     }
-    manager->stopping = true;
+    manager->stopping = manager->succession.stopping = true;
     /* The server keeps to the time itself; the second more is for one that does not. */
     manager->stop_by_us = clock_us() + (manager->config->drain_ms + 1000) * 1000;
     log_info("stopping: finishing what runs, at most %llu ms", (unsigned long long)manager->config->drain_ms);
@@ -300,11 +199,19 @@ static void stop(struct manager *manager) {
         manager->done = true;
 }
 
+/* What was read at the start is read again, and takes effect without an interruption. */
+static void reload(struct manager *manager) {
+    log_info("SIGHUP: a fresh zygote takes over when it has imported what is installed now");
+    succession_renew(&manager->succession);
+}
+
 static void take_signals(struct manager *manager) {
     struct signalfd_siginfo info;
     while (read(manager->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             reap(manager);
+        else if (info.ssi_signo == SIGHUP)
+            reload(manager);
         else
             stop(manager);
     }
@@ -314,24 +221,27 @@ static void take_signals(struct manager *manager) {
 
 static int timeout_ms(struct manager *manager) {
     uint64_t now = clock_us();
-    uint64_t at = manager->stopping ? manager->stop_by_us : manager->start_after_us;
-    if (!manager->stopping && manager->server.pid != 0 && present_zygote(manager) != NULL)
-        return -1;
-    return at > now ? (int)((at - now + 999) / 1000) : manager->stopping ? 0 : 100;
+    int succession = succession_timeout_ms(&manager->succession);
+    if (!manager->stopping && manager->server.pid != 0)
+        return succession;
+    uint64_t at = manager->stopping ? manager->stop_by_us : manager->server_after_us;
+    int own = at > now ? (int)((at - now + 999) / 1000) : manager->stopping ? 0 : PAUSE_FIRST_MS;
+    return succession >= 0 && succession < own ? succession : own;
 }
 
 static void wait_and_hear(struct manager *manager) {
-    struct pollfd polls[] = {{.fd = manager->signal_fd, .events = POLLIN},
-                             {.fd = manager->server.control, .events = POLLIN},
-                             {.fd = manager->zygotes[0].control, .events = POLLIN},
-                             {.fd = manager->zygotes[1].control, .events = POLLIN}};
-    if (poll(polls, 4, timeout_ms(manager)) < 0)
+    struct zygote *zygotes = manager->succession.zygotes;
+    struct pollfd polls[2 + SUCCESSION_ZYGOTES] = {{.fd = manager->signal_fd, .events = POLLIN},
+                                                   {.fd = manager->server.control, .events = POLLIN}};
+    for (size_t i = 0; i < SUCCESSION_ZYGOTES; i++)
+        polls[2 + i] = (struct pollfd){.fd = zygotes[i].child.control, .events = POLLIN};
+    if (poll(polls, 2 + SUCCESSION_ZYGOTES, timeout_ms(manager)) < 0)
         return;
     if (polls[1].revents != 0)
-        hear(manager, &manager->server);
-    for (size_t i = 0; i < ZYGOTES; i++)
+        hear_server(manager);
+    for (size_t i = 0; i < SUCCESSION_ZYGOTES; i++)
         if (polls[2 + i].revents != 0)
-            hear(manager, &manager->zygotes[i]);
+            succession_hear(&zygotes[i]);
     if (polls[0].revents != 0)
         take_signals(manager);
 }
@@ -357,6 +267,7 @@ static void wait_for_all(void) {
 static void run(struct manager *manager) {
     while (!manager->done) {
         start_missing(manager);
+        watch_succession(manager);
         wait_and_hear(manager);
         if (manager->stopping && manager->server.pid == 0)
             manager->done = true;
@@ -365,7 +276,9 @@ static void run(struct manager *manager) {
             manager->done = true;
         }
     }
-    kill_all(manager);
+    if (manager->server.pid != 0)
+        kill(manager->server.pid, SIGKILL);
+    succession_kill_all(&manager->succession);
     wait_for_all();
     sweep();
 }
@@ -391,6 +304,7 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed standard output must not end the service */
@@ -401,10 +315,9 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
 int manager_serve(const struct config *config) {
     struct manager manager = {.config = config, .begun_us = clock_us(), .listen_fd = -1, .signal_fd = -1};
     struct failure failure;
-    for (size_t i = 0; i < ZYGOTES; i++)
-        manager.zygotes[i] = (struct child){.control = -1, .channel = -1};
-    manager.server = (struct child){.control = -1, .channel = -1};
+    manager.server = (struct child){.control = -1};
     manager.programs = (struct programs){-1, -1};
+    succession_init(&manager.succession, config, &manager.programs);
     if (prepare(&manager, &failure) < 0) {
         log_error("%s: %s", failure.stage, failure.text);
         return EXIT_FAILURE;

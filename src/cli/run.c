@@ -34,11 +34,6 @@
 
 enum { PUMP_STDIN, PUMP_REQUEST, PUMP_STDOUT, PUMP_STDERR, PUMP_LOG, PUMPS };
 
-struct child {
-    pid_t pid; /* 0: none any more */
-    int control;
-};
-
 struct run {
     struct arguments arguments;
     struct programs programs;
@@ -130,8 +125,7 @@ static int start_server(struct run *run) {
     int r = message_pair(ends);
     if (r < 0)
         return r;
-    run->server.control = ends[0];
-    run->server.pid = children_start_server(&run->programs, &run->arguments.config, ends[1], -1);
+    child_init(&run->server, children_start_server(&run->programs, &run->arguments.config, ends[1], -1), ends[0]);
     fd_close(ends[1]);
     return run->server.pid < 0 ? (int)run->server.pid : 0;
 }
@@ -141,7 +135,7 @@ static int start_zygote(struct run *run) {
     int r = message_pair(ends);
     if (r < 0)
         return r;
-    run->zygote.control = ends[0];
+    child_init(&run->zygote, 0, ends[0]);
     if ((r = message_pair(channel)) == 0) {
         run->channel = channel[0];
         run->zygote.pid = children_start_zygote(&run->programs, &run->arguments.config, ends[1], channel[1], 0, true);
@@ -165,8 +159,6 @@ static int start_children(struct run *run) {
         fd_close(log);
         return r;
     }
-    fcntl(run->zygote.control, F_SETFL, O_NONBLOCK);
-    fcntl(run->server.control, F_SETFL, O_NONBLOCK);
     return pump_start(&pumps[PUMP_LOG], log, STDERR_FILENO);
 }
 
@@ -204,32 +196,27 @@ static void zygote_ready(struct run *run) {
     run->channel = fd_close(run->channel);
 }
 
-/* The server is not believed in anything but what it is there to say. */
-static void take_message(struct run *run, struct child *child, const struct message *message) {
-    bool is_server = child == &run->server;
+/* It is not believed in anything but what it is there to say. */
+static void take_from_server(void *context, const struct message *message) {
+    struct run *run = context;
     if (message->kind == MESSAGE_FAILED) {
         child_failed(run, &message->failure);
-    } else if (!is_server && message->kind == MESSAGE_READY) {
-        zygote_ready(run);
-    } else if (is_server && message->kind == MESSAGE_OUTCOME && !run->ended) {
+    } else if (message->kind == MESSAGE_OUTCOME && !run->ended) {
         run->ended = true;
         run->end = message->end;
     }
 }
 
+static void take_from_zygote(void *context, const struct message *message) {
+    struct run *run = context;
+    if (message->kind == MESSAGE_FAILED)
+        child_failed(run, &message->failure);
+    else if (message->kind == MESSAGE_READY)
+        zygote_ready(run);
+}
+
 static void hear(struct run *run, struct child *child) {
-    struct message message;
-    int fds[MESSAGE_MAX_FDS];
-    for (int i = 0; i < MESSAGE_BURST && child->control >= 0; i++) {
-        int r = message_receive(child->control, &message, fds);
-        if (r == -EAGAIN)
-            return;
-        message_close_fds(fds);
-        if (r == 1)
-            take_message(run, child, &message);
-        else if (r != -EBADMSG)
-            child->control = fd_close(child->control); /* its end is reported by SIGCHLD */
-    }
+    child_hear(child, child == &run->server ? take_from_server : take_from_zygote, run);
 }
 
 /* --- Signals --- */

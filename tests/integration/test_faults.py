@@ -223,6 +223,7 @@ def test_recycling_under_load_fails_no_request(start):
 
 def test_recycling_lets_long_runs_finish(start):
     one = start("--recycle=5", "--workers=3")
+    one.every_zygote()
     before = one.zygote_pid
     long = Background(one.run, SLEEP.format(3))
     one.wait_for_busy(1)
