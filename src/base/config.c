@@ -86,6 +86,8 @@ const struct option_spec config_options[] = {
 
     TEXT(preload, "preload", "PYTHON_EXECUTOR_PRELOAD", "numpy,pandas,matplotlib.pyplot?", LETTERS DIGITS "_.,?",
          "modules imported once, before any script comes; separated by commas; with ? behind its name one may be missing"),
+    TEXT(venv, "venv", "PYTHON_EXECUTOR_VENV", "", LETTERS DIGITS "/._+-",
+         "folder of a virtual environment, whose packages come before those of Debian's Python"),
     NUMBER(recycle, "recycle", "PYTHON_EXECUTOR_RECYCLE", 10000, 1, 1000000000,
            "runs after which a fresh zygote takes over, with a new address layout and hash seed"),
     NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 63000, 1000, 4000000000,

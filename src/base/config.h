@@ -56,6 +56,7 @@ struct config {
     uint64_t max_scratch_mb;
     /* the zygote */
     char preload[CONFIG_TEXT];
+    char venv[CONFIG_TEXT];
     uint64_t recycle;
     uint64_t uid_base;
     char require[CONFIG_TEXT];

@@ -87,9 +87,9 @@ static int count_threads(int proc_fd) {
     return count;
 }
 
-static int start_python(struct failure *ret_failure) {
+static int start_python(const struct config *config, struct failure *ret_failure) {
     keep_threads_small();
-    return python_start(ret_failure);
+    return python_start(config->venv, ret_failure);
 }
 
 /* What is imported may want to write: settings, caches. It gets a folder that is gone afterwards. */
@@ -255,7 +255,7 @@ int main(int argc, char **argv) {
     /* What a script's C code prints has its place among the rest, and must not be lost with the process. */
     setvbuf(stdout, NULL, _IONBF, 0);
     policy_init(&policy, &config);
-    if (probe(&config, &policy, &found, &failure) < 0 || start_python(&failure) < 0 ||
+    if (probe(&config, &policy, &found, &failure) < 0 || start_python(&config, &failure) < 0 ||
         complete_policy(&policy, &failure) < 0 || keep_folders_in_sight(&config, &policy, &found, &failure) < 0 ||
         sandbox_prepare(&sandbox, &policy, &found.plan, &failure) < 0)
         return fail(&failure);

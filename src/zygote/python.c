@@ -9,6 +9,8 @@
 #include "zygote/heap.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +49,15 @@ static int call(const char *name, struct failure *ret_failure) {
     return 0;
 }
 
-static int start_interpreter(struct failure *ret_failure) {
+/* Where Python is: Debian's, or a virtual environment. */
+static int find_home(const char *venv, char ret_home[PATH_MAX], struct failure *ret_failure) {
+    return realpath(*venv != '\0' ? venv : "/usr", ret_home) != NULL
+               ? 0
+               : failure_set(ret_failure, errno, "Python", "--venv %.100s: %s", venv, strerror(errno));
+}
+
+static int start_interpreter(const char *home, struct failure *ret_failure) {
+    char program[PATH_MAX + 16];
     PyPreConfig early;
     PyConfig config;
     PyStatus status;
@@ -63,8 +73,10 @@ static int start_interpreter(struct failure *ret_failure) {
     config.write_bytecode = 0;
     config.pathconfig_warnings = 0;
     config.site_import = 1;
-    /* Debian's interpreter, whatever another python3 on the PATH would say. */
-    status = PyConfig_SetString(&config, &config.program_name, L"/usr/bin/python3");
+    /* What it takes itself for, whatever another python3 on the PATH would say, and whether it exists or not: beside it
+     * Python looks for the file that says whose packages a virtual environment has. */
+    snprintf(program, sizeof program, "%s/bin/python3", home);
+    status = PyConfig_SetBytesString(&config, &config.program_name, program);
     if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
@@ -72,6 +84,26 @@ static int start_interpreter(struct failure *ret_failure) {
         return failure_set(ret_failure, EIO, "Python", "cannot start the interpreter: %.140s",
                            status.err_msg != NULL ? status.err_msg : "unknown");
     return 0;
+}
+
+static bool is_below(const char *path, const char *folder) {
+    size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* Without its packages Debian's alone would be served, and nobody would know why. */
+static int check_home(const char *home, struct failure *ret_failure) {
+    PyObject *path = PySys_GetObject("path");
+    for (Py_ssize_t i = 0; path != NULL && PyList_Check(path) && i < PyList_Size(path); i++) {
+        PyObject *item = PyList_GetItem(path, i);
+        const char *text = PyUnicode_Check(item) ? PyUnicode_AsUTF8(item) : NULL;
+        if (text != NULL && is_below(text, home))
+            return 0;
+    }
+    PyErr_Clear();
+    return failure_set(ret_failure, ENOENT, "Python",
+                       "--venv: %.50s is no virtual environment for Python %d.%d: no pyvenv.cfg, or no "
+                       "lib/python%d.%d/site-packages", home, PY_MAJOR_VERSION, PY_MINOR_VERSION, PY_MAJOR_VERSION, PY_MINOR_VERSION);
 }
 
 /* Executes one file of python/ as a module that those behind it can import. */
@@ -142,12 +174,16 @@ bool python_wants(const char *modules) {
     return wants;
 }
 
-int python_start(struct failure *ret_failure) {
+int python_start(const char *venv, struct failure *ret_failure) {
     PyObjectArenaAllocator arenas = {.alloc = heap_arena, .free = heap_arena_free};
-    int r;
+    char home[PATH_MAX];
+    int r = find_home(venv, home, ret_failure);
+    if (r < 0)
+        return r;
     heap_begin();
     PyObject_SetArenaAllocator(&arenas);
-    if ((r = start_interpreter(ret_failure)) < 0 || (r = start_runner(ret_failure)) < 0)
+    if ((r = start_interpreter(home, ret_failure)) < 0 || (r = check_home(home, ret_failure)) < 0 ||
+        (r = start_runner(ret_failure)) < 0)
         return r;
     return call("prepare", ret_failure);
 }
@@ -163,11 +199,6 @@ void python_settle(void) {
 
 unsigned long python_version(void) {
     return Py_Version;
-}
-
-static bool is_below(const char *path, const char *folder) {
-    size_t length = strlen(folder);
-    return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
 static size_t add_folder(const char **paths, size_t count, size_t max, const char *path) {

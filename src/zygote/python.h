@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Starts the interpreter, executes the files of python/, rehearses once and freezes the heap. */
-int python_start(struct failure *ret_failure);
+/* Starts the interpreter, with the packages of the folder `venv` if it is not empty, executes the files of python/,
+ * rehearses once and freezes the heap. */
+int python_start(const char *venv, struct failure *ret_failure);
 
 /* Imports modules, whose names are separated by commas, and does the same. They may write to the folder. */
 int python_import(const char *modules, const char *folder, struct failure *ret_failure);
