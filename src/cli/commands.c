@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/doctor.h"
+#include "cli/health.h"
 #include "cli/manager.h"
 #include "cli/run.h"
 #include "cli/status.h"
@@ -31,20 +32,52 @@ static int serve(int argc, char *const *argv) {
     return manager_serve(&config);
 }
 
+/* Without a flag that is no option of the configuration. Returns how many are left. */
+static int take_flag(int argc, char *const *argv, const char *flag, char **ret_rest, bool *ret_found) {
+    int count = 0;
+    *ret_found = false;
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], flag) == 0)
+            *ret_found = true;
+        else
+            ret_rest[count++] = argv[i];
+    ret_rest[count] = NULL;
+    return count;
+}
+
 static int doctor(int argc, char *const *argv) {
     struct config config;
     char *rest[argc + 1];
-    bool json = false;
-    int count = 0;
-    for (int i = 0; i < argc; i++)
-        if (strcmp(argv[i], "--json") == 0)
-            json = true;
-        else
-            rest[count++] = argv[i];
+    bool json;
+    int count = take_flag(argc, argv, "--json", rest, &json);
     if (take_options(count, rest, &config) < 0)
         return EXIT_USAGE;
     return doctor_run(&config, json);
 }
+
+static int health(int argc, char *const *argv) {
+    struct health_target target;
+    struct config config;
+    char *rest[argc + 1];
+    bool live;
+    int count = take_flag(argc, argv, "--live", rest, &live);
+    bool named = count > 0 && *rest[0] != '-';
+    const char *url = named ? rest[0] : NULL;
+    const char *path = live ? "/healthz" : "/readyz";
+    if (take_options(count - named, rest + named, &config) < 0)
+        return EXIT_USAGE;
+    health_default_target(&config, path, &target);
+    if (url == NULL || health_parse_url(url, path, &target) == 0)
+        return health_ask(&target);
+    fprintf(stderr, "python-executor: health: '%.60s' is no URL for it, it takes http://HOST[:PORT][/PATH]\n"
+                    "Try python-executor health --help.\n", url);
+    return EXIT_USAGE;
+}
+
+static const struct exit_status health_statuses[] = {
+    {0, "it answered 200", 0}, {1, "it answered something else, or not within 3 seconds", 0}, {EXIT_USAGE, "wrong usage", 0}, {0}};
+
+static const struct command_option live_option[] = {{"live", NULL, "ask GET /healthz, whether it lives, and not whether it is ready", 0}, {0}};
 
 static const struct exit_status serve_statuses[] = {
     {0, "a signal stopped it", 0}, {1, "it could not start or go on", 0}, {EXIT_USAGE, "wrong usage", 0}, {0}};
@@ -64,6 +97,10 @@ const struct command commands[] = {
      run_options, run_statuses, run_script},
     {"doctor", "[--json] [--OPTION VALUE ...]", "shows which layers of confinement this platform grants, and tests them", NULL,
      json_option, doctor_statuses, doctor},
+    {"health", "[URL] [--live] [--OPTION VALUE ...]", "asks the service that runs here whether it is ready, by GET /readyz",
+     "Without a URL it asks where serve listens with the same options and environment: --host and --port. A URL is "
+     "http://HOST[:PORT][/PATH].",
+     live_option, health_statuses, health},
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
