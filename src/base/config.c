@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define NUMBER(field, flag, env, def, lo, hi, words)                                                    \
     {.name = flag, .environment = env, .kind = OPTION_NUMBER, .offset = offsetof(struct config, field), \
@@ -37,8 +36,9 @@ const struct option_spec config_options[] = {
     TEXT(origins, "origins", "PYTHON_EXECUTOR_ORIGINS", "", "abcdefghijklmnopqrstuvwxyz" DIGITS "+-._:/[],",
          "origins of web pages that may POST /mcp, in lower case, separated by commas; those of this machine may"),
 
-    AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs", 1, 128, "scripts that run at once"),
-    AUTOMATIC(crew, "crew", "PYTHON_EXECUTOR_CREW", "4 x CPUs", 1, 128,
+    AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs, fewer where memory is short", 1, 128,
+              "scripts that run at once"),
+    AUTOMATIC(crew, "crew", "PYTHON_EXECUTOR_CREW", "twice the workers", 1, 128,
               "idle workers kept ready of each flavour, a quarter of that until a script has asked for it"),
     NUMBER(queue, "queue", "PYTHON_EXECUTOR_QUEUE", 128, 0, 100000,
            "runs that may wait for a worker; beyond it the answer is 503"),
@@ -138,8 +138,6 @@ static char *text_at(struct config *config, const struct option_spec *option) {
 }
 
 void config_init(struct config *ret_config) {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t workers = cpus < 1 ? 2 : (uint64_t)cpus * 2;
     *ret_config = (struct config){0};
     for (size_t i = 0; i < config_option_count; i++) {
         const struct option_spec *option = &config_options[i];
@@ -148,8 +146,6 @@ void config_init(struct config *ret_config) {
         else
             *number_at(ret_config, option) = option->fallback;
     }
-    ret_config->workers = workers > 64 ? 64 : workers;
-    ret_config->crew = ret_config->workers * 2 > 128 ? 128 : ret_config->workers * 2;
 }
 
 static int parse_number(const char *text, uint64_t *ret_number) {

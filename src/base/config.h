@@ -16,6 +16,8 @@
 /* CONFIG_SLOTS: of one zygote, of which there is one for each of so many flavours, and all of that twice while others
  * take over. CONFIG_UIDS: the server's user id, and one for each slot. */
 enum { CONFIG_TEXT = 256, CONFIG_ARGS = 96, CONFIG_SLOTS = 256, CONFIG_FLAVOURS = 4 };
+/* Bodies and answers that the server holds at once, as so many bodies of the largest size. */
+enum { CONFIG_HELD = 16 };
 enum { CONFIG_UIDS = 1 + 2 * CONFIG_FLAVOURS * CONFIG_SLOTS };
 
 struct config {
@@ -83,7 +85,7 @@ struct option_spec {
 extern const struct option_spec config_options[];
 extern const size_t config_option_count;
 
-/* The defaults of this machine (some follow the number of CPUs). */
+/* The defaults. Those that are worked out at start (see cli/fit.h) are 0, which no option can be set to. */
 void config_init(struct config *ret_config);
 
 /* Takes what the environment says. 0, or a negative errno with the variable, value and range named. */

@@ -5,11 +5,13 @@
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/doctor.h"
+#include "cli/fit.h"
 #include "cli/health.h"
 #include "cli/manager.h"
 #include "cli/run.h"
 #include "cli/status.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,9 +28,15 @@ static int take_options(int argc, char *const *argv, struct config *ret_config) 
 
 static int serve(int argc, char *const *argv) {
     struct config config;
+    struct fit fit;
+    char text[FIT_TEXT];
     if (take_options(argc, argv, &config) < 0)
         return EXIT_USAGE;
+    signal(SIGPIPE, SIG_IGN); /* a closed standard output must not end the service */
     log_start("python-executor", config.log);
+    fit_into_container(&config, &fit);
+    fit_describe(&fit, &config, text);
+    log_line(fit_is_met(&fit) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "%s", text);
     return manager_serve(&config);
 }
 
@@ -47,12 +55,14 @@ static int take_flag(int argc, char *const *argv, const char *flag, char **ret_r
 
 static int doctor(int argc, char *const *argv) {
     struct config config;
+    struct fit fit;
     char *rest[argc + 1];
     bool json;
     int count = take_flag(argc, argv, "--json", rest, &json);
     if (take_options(count, rest, &config) < 0)
         return EXIT_USAGE;
-    return doctor_run(&config, json);
+    fit_into_container(&config, &fit);
+    return doctor_run(&config, &fit, json);
 }
 
 static int health(int argc, char *const *argv) {

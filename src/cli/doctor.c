@@ -38,7 +38,8 @@ static void print_layers(const struct probe *probe, uint32_t floor, unsigned mis
     printf("\n");
 }
 
-static int print_json(const struct probe *probe, uint32_t floor, unsigned missing, const struct selftest *test) {
+static int print_json(const struct probe *probe, uint32_t floor, unsigned missing, const struct selftest *test, const struct fit *fit,
+                      const struct config *config) {
     struct buf buf;
     buf_init(&buf, JSON_MAX);
     int r = buf_add_text(&buf, "{");
@@ -51,6 +52,10 @@ static int print_json(const struct probe *probe, uint32_t floor, unsigned missin
     if (r == 0)
         r = selftest_add_json(&buf, test);
     if (r == 0)
+        r = buf_add_text(&buf, ", ");
+    if (r == 0)
+        r = fit_add_json(&buf, fit, config);
+    if (r == 0)
         r = buf_add_text(&buf, "}\n");
     if (r == 0)
         fwrite(buf.data, 1, buf.len, stdout);
@@ -58,7 +63,7 @@ static int print_json(const struct probe *probe, uint32_t floor, unsigned missin
     return r;
 }
 
-int doctor_run(const struct config *config, bool json) {
+int doctor_run(const struct config *config, const struct fit *fit, bool json) {
     static struct selftest test;
     struct policy policy;
     struct probe probe;
@@ -77,10 +82,13 @@ int doctor_run(const struct config *config, bool json) {
     }
     unsigned missing = layer_missing(&probe.isolation, floor);
     size_t escaped = selftest_escaped(&test);
-    if (json && print_json(&probe, floor, missing, &test) < 0)
+    if (json && print_json(&probe, floor, missing, &test, fit, config) < 0)
         return EXIT_FAILURE;
     if (!json) {
+        char text[FIT_TEXT];
         print_layers(&probe, floor, missing);
+        fit_describe(fit, config, text);
+        printf("%s\n\n", text);
         selftest_print(stdout, &test);
         if (escaped == 0)
             printf("\nno attempt got out\n");

@@ -307,7 +307,6 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a closed standard output must not end the service */
     manager->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     return manager->signal_fd < 0 ? failure_set(ret_failure, errno, "start", "signalfd(): %s", strerror(errno)) : 0;
 }

@@ -23,10 +23,6 @@
  * sending does not see an answer; beyond that the connection is cut. */
 enum { DISCARD_FACTOR = 4 };
 
-/* Bodies and responses held at once, as so many bodies of the largest size: what stands between a
- * crowd of slow clients and the end of memory. */
-enum { HELD_FACTOR = 16 };
-
 /* Read of a stream at once, in bytes, at most. */
 enum { STREAM_BLOCK = 32 << 10 };
 
@@ -63,8 +59,9 @@ static void hold(struct exchange *exchange, size_t bytes) {
     exchange->held = bytes;
 }
 
+/* What stands between a crowd of slow clients and the end of memory. */
 static bool may_hold(const struct http *http, size_t more) {
-    return http->held + more <= HELD_FACTOR * (http->api.config->body_kb << 10);
+    return http->held + more <= CONFIG_HELD * (http->api.config->body_kb << 10);
 }
 
 /* --- Answering --- */

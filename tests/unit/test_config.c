@@ -163,7 +163,10 @@ static void test_the_table_agrees_with_itself(void **state) {
             assert_string_not_equal(option->environment, config_options[k].environment);
             assert_int_not_equal(option->offset, config_options[k].offset);
         }
-        if (option->kind == OPTION_NUMBER) {
+        if (option->kind == OPTION_NUMBER && option->fallback_text != NULL) {
+            assert_int_equal(number(&config, option), 0); /* worked out later */
+            assert_true(option->min > 0);
+        } else if (option->kind == OPTION_NUMBER) {
             assert_true(number(&config, option) >= option->min);
             assert_true(number(&config, option) <= option->max);
         }
@@ -184,7 +187,8 @@ static void test_defaults(void **state) {
         if (option->kind == OPTION_NUMBER && option->fallback_text == NULL)
             assert_int_equal(number(&config, option), option->fallback);
     }
-    assert_int_equal(config.crew, config.workers * 2);
+    assert_int_equal(config.workers, 0); /* worked out by whoever starts the service: cli/fit.h */
+    assert_int_equal(config.crew, 0);
     assert_int_equal(config.wall_ms, 5000);
     assert_int_equal(config.memory_mb, 256);
 }
@@ -276,6 +280,7 @@ static void test_children_get_the_same(void **state) {
     config_init(&config);
     assert_int_equal(set(&config, "wall-ms", "1234", &failure), 0);
     assert_int_equal(set(&config, "preload", "json?,re", &failure), 0);
+    config.workers = config.crew = 3;
     assert_int_equal(config_to_args(&config, args, CONFIG_ARGS), 0);
     while (args[count] != NULL)
         count++;
