@@ -85,7 +85,7 @@ class Service(Peer):
         Service.count += 1
         base = 300_000_000 + os.getpid() % 40_000 * 20 * UIDS + Service.count % 20 * UIDS
         command = [os.path.join(build, "python-executor"), "--port=0", f"--uid-base={base}", "--log=warning", *options]
-        super().__init__(name, command, r"listening on http://127\.0\.0\.1:(\d+)")
+        super().__init__(name, ["env", "PYTHON_EXECUTOR_LOG_FORMAT=text", *command], r"listening on http://127\.0\.0\.1:(\d+)")
 
     def end(self):
         self.process.terminate()

@@ -179,7 +179,8 @@ class Service:
         self.out_path = os.path.join(self.folder.name, "stdout")
         self.log_path = os.path.join(self.folder.name, "stderr")
         self.tag = f"--uid-base={self.uid_base}"
-        arguments = [program, f"--port={port}", self.tag, *map(str, options)]
+        # The log is text, as on a terminal, but where a test wants something else: see test_logs.py.
+        arguments = [program, f"--port={port}", self.tag, "--log-format=text", *map(str, options)]
         if poor:
             arguments = poorly(self.uid_base, *arguments)
         arguments = [*behind, *arguments]
@@ -191,7 +192,8 @@ class Service:
         self.port = self.wait_for_port()
 
     def wait_for_port(self):
-        pattern = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)$", re.M)
+        """Text says it in a line, JSON in a line's message."""
+        pattern = re.compile(r'(?:^|"message":")ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)(?:"|$)', re.M)
         wait_until(lambda: pattern.search(self.out) or self.process.poll() is not None, 30)
         found, said = pattern.search(self.out), self.out + self.log
         if found is None:

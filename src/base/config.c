@@ -98,7 +98,16 @@ const struct option_spec config_options[] = {
     TEXT(layers_off, "layers-off", "PYTHON_EXECUTOR_LAYERS_OFF", "", LETTERS "-,",
          "layers of confinement to leave out; this is a test build, never to be deployed"),
 #endif
-    TEXT(log, "log", "PYTHON_EXECUTOR_LOG", "info", NULL, "error, warning, info or debug"),
+    TEXT(log, "log", "PYTHON_EXECUTOR_LOG", "info", NULL, "error, warning, info or debug; the least that is worth a line"),
+    TEXT(log_format, "log-format", "PYTHON_EXECUTOR_LOG_FORMAT", "auto", NULL,
+         "auto, json or text; auto is text where standard error is a terminal, and JSON elsewhere"),
+    TEXT(access_log, "access-log", "PYTHON_EXECUTOR_ACCESS_LOG", "on", NULL, "on or off; a line for each request"),
+    NUMBER(log_rate, "log-rate", "PYTHON_EXECUTOR_LOG_RATE", 1000, 1, 1000000,
+           "requests that have their line in one second; of the others there is the number"),
+    TEXT(log_project, "log-project", "PYTHON_EXECUTOR_LOG_PROJECT", "", "abcdefghijklmnopqrstuvwxyz" DIGITS "-.:",
+         "Google Cloud project of the traces that requests belong to, for its log viewer"),
+    TEXT(log_scripts, "log-scripts", "PYTHON_EXECUTOR_LOG_SCRIPTS", "off", NULL,
+         "on or off; the beginning of each script in its request's line, for whoever reads the log"),
 };
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];
 
@@ -161,9 +170,20 @@ static int parse_number(const char *text, uint64_t *ret_number) {
     return 0;
 }
 
-static bool is_log_level(const char *text) {
-    return strcmp(text, "error") == 0 || strcmp(text, "warning") == 0 || strcmp(text, "info") == 0 ||
-           strcmp(text, "debug") == 0;
+/* Whether it is one of `a, b or c; what is behind a semicolon is for people`. */
+static bool is_word_of(const char *words, const char *text) {
+    size_t size = strlen(text);
+    for (const char *end = words + strcspn(words, ";"); words < end; words += strspn(words, ", ")) {
+        size_t length = strcspn(words, ", ;");
+        if (length == size && memcmp(words, text, size) == 0 && strcmp(text, "or") != 0)
+            return true;
+        words += length;
+    }
+    return false;
+}
+
+bool config_is_on(const char *value) {
+    return strcmp(value, "on") == 0;
 }
 
 /* `label` is how the user named the option: its flag or its variable. */
@@ -178,7 +198,7 @@ static int set_option(struct config *config, const struct option_spec *option, c
         *number_at(config, option) = number;
         return 0;
     }
-    bool good = option->allowed == NULL ? is_log_level(value) : value[strspn(value, option->allowed)] == '\0';
+    bool good = option->allowed == NULL ? is_word_of(option->help, value) : value[strspn(value, option->allowed)] == '\0';
     if (!good || strlen(value) >= CONFIG_TEXT)
         return failure_set(ret_failure, EINVAL, label, "'%.40s' is not allowed, it takes %s", value,
                            option->help);

@@ -65,7 +65,13 @@ struct config {
 #ifdef PX_LAYERS_OFF
     char layers_off[CONFIG_TEXT];
 #endif
+    /* the log; "on" or "off" where it says so */
     char log[CONFIG_TEXT];
+    char log_format[CONFIG_TEXT];
+    char access_log[CONFIG_TEXT];
+    uint64_t log_rate;
+    char log_project[CONFIG_TEXT];
+    char log_scripts[CONFIG_TEXT];
 };
 
 enum option_kind { OPTION_NUMBER, OPTION_TEXT };
@@ -77,13 +83,16 @@ struct option_spec {
     size_t offset; /* into struct config */
     uint64_t fallback, min, max;
     const char *fallback_text; /* of an OPTION_TEXT; of a number whose default is worked out at start */
-    const char *allowed;       /* of an OPTION_TEXT: the characters, NULL for the words in `help` */
+    const char *allowed;       /* of an OPTION_TEXT: the characters, NULL for the words that `help` begins with */
     bool secret;               /* its value is shown to nobody */
     const char *help;
 };
 
 extern const struct option_spec config_options[];
 extern const size_t config_option_count;
+
+/* Of an option that is "on" or "off". */
+bool config_is_on(const char *value);
 
 /* The defaults. Those that are worked out at start (see cli/fit.h) are 0, which no option can be set to. */
 void config_init(struct config *ret_config);

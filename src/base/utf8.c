@@ -47,6 +47,14 @@ size_t utf8_sequence(const char *data, size_t size) {
     return whole ? n : 0;
 }
 
+uint32_t utf8_code(const char *data, size_t length) {
+    const unsigned char *bytes = (const unsigned char *)data;
+    uint32_t code = length == 1 ? bytes[0] : bytes[0] & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++)
+        code = code << 6 | (bytes[i] & 0x3fu);
+    return code;
+}
+
 size_t utf8_cut_tail(const char *data, size_t size) {
     for (size_t back = 1; back <= 3 && back <= size; back++) {
         unsigned char low, high;

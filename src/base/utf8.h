@@ -5,9 +5,13 @@
 #include "base/buf.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Length of the well-formed sequence (Unicode 15, table 3-7) that data begins with; 0 if none does. */
 size_t utf8_sequence(const char *data, size_t size);
+
+/* The code point of such a sequence. */
+uint32_t utf8_code(const char *data, size_t length);
 
 /* How many bytes at the end are the beginning of a sequence that was cut off: 0 to 3. */
 size_t utf8_cut_tail(const char *data, size_t size);

@@ -194,6 +194,7 @@ static void settle_config(struct config *config) {
     config->body_kb = CONSOLE_MAX >> 10;
     config->max_wall_ms = config->max_cpu_ms = config->max_memory_mb = 0;
     config->max_output_kb = config->max_scratch_mb = 0;
+    snprintf(config->log_format, sizeof config->log_format, "text"); /* on the user's standard error */
 }
 
 int arguments_take(struct arguments *ret_arguments, int argc, char *const *argv, struct failure *ret_failure) {

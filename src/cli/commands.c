@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int take_options(int argc, char *const *argv, struct config *ret_config) {
     struct failure failure;
@@ -26,6 +27,16 @@ static int take_options(int argc, char *const *argv, struct config *ret_config) 
     return -1;
 }
 
+/* The children get the format that is decided here. */
+static void start_log(struct config *config) {
+    if (strcmp(config->log_format, "auto") == 0)
+        snprintf(config->log_format, sizeof config->log_format, "%s", isatty(STDERR_FILENO) ? "text" : "json");
+    log_detach();
+    log_start("python-executor", config->log, config->log_format);
+    if (config_is_on(config->log_scripts))
+        log_warning("scripts are logged (--log-scripts): whoever reads the log reads them");
+}
+
 static int serve(int argc, char *const *argv) {
     struct config config;
     struct fit fit;
@@ -33,7 +44,7 @@ static int serve(int argc, char *const *argv) {
     if (take_options(argc, argv, &config) < 0)
         return EXIT_USAGE;
     signal(SIGPIPE, SIG_IGN); /* a closed standard output must not end the service */
-    log_start("python-executor", config.log);
+    start_log(&config);
     fit_into_container(&config, &fit);
     fit_describe(&fit, &config, text);
     log_line(fit_is_met(&fit) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "%s", text);

@@ -2,7 +2,9 @@
 #include "cli/grants.h"
 
 #include "base/layer.h"
+#include "base/log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct grant {
@@ -104,4 +106,14 @@ void grants_print_for(FILE *to, const struct failure *failure) {
             grants_print(to, word);
             fprintf(to, "python-executor doctor shows all layers.\n");
         }
+}
+
+void grants_tell_for(const struct failure *failure) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = log_is_json() ? open_memstream(&text, &size) : NULL;
+    grants_print_for(to != NULL ? to : stderr, failure);
+    if (to != NULL && fclose(to) == 0 && size > 0)
+        log_error("%s", text);
+    free(text);
 }

@@ -12,4 +12,7 @@ void grants_print(FILE *to, unsigned word);
 /* The same where it was for want of a layer that a child could not start; nothing where it was not. */
 void grants_print_for(FILE *to, const struct failure *failure);
 
+/* The same into the log, in its format. */
+void grants_tell_for(const struct failure *failure);
+
 #endif

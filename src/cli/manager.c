@@ -77,23 +77,24 @@ static void start_missing(struct manager *manager) {
 /* --- What children say --- */
 
 static void print_limits(const struct config *config) {
-    printf("limits: wall %llu ms, CPU %llu ms, memory %llu MiB, stdout %llu KiB, stderr %llu KiB, result %llu KiB, "
-           "script %llu KiB, body %llu KiB, /tmp %llu MiB in %llu files, %llu open files, %llu threads\n",
-           (unsigned long long)config->wall_ms, (unsigned long long)config->cpu_ms,
-           (unsigned long long)config->memory_mb, (unsigned long long)config->stdout_kb,
-           (unsigned long long)config->stderr_kb, (unsigned long long)config->result_kb,
-           (unsigned long long)config->script_kb, (unsigned long long)config->body_kb,
-           (unsigned long long)config->scratch_mb, (unsigned long long)config->scratch_files,
-           (unsigned long long)config->open_files, (unsigned long long)config->threads);
-    printf("at once: %llu running, %llu kept ready, %llu waiting; preloaded: %s\n",
-           (unsigned long long)config->workers, (unsigned long long)config->crew,
-           (unsigned long long)config->queue, *config->preload != '\0' ? config->preload : "nothing");
+    log_announce("limits: wall %llu ms, CPU %llu ms, memory %llu MiB, stdout %llu KiB, stderr %llu KiB, result %llu KiB, "
+                 "script %llu KiB, body %llu KiB, /tmp %llu MiB in %llu files, %llu open files, %llu threads",
+                 (unsigned long long)config->wall_ms, (unsigned long long)config->cpu_ms,
+                 (unsigned long long)config->memory_mb, (unsigned long long)config->stdout_kb,
+                 (unsigned long long)config->stderr_kb, (unsigned long long)config->result_kb,
+                 (unsigned long long)config->script_kb, (unsigned long long)config->body_kb,
+                 (unsigned long long)config->scratch_mb, (unsigned long long)config->scratch_files,
+                 (unsigned long long)config->open_files, (unsigned long long)config->threads);
+    log_announce("at once: %llu running, %llu kept ready, %llu waiting; preloaded: %s",
+                 (unsigned long long)config->workers, (unsigned long long)config->crew,
+                 (unsigned long long)config->queue, *config->preload != '\0' ? config->preload : "nothing");
 }
 
 static void print_layers(const struct isolation *isolation) {
     for (unsigned i = 0; i < LAYER_COUNT; i++) {
         const struct layer_state *state = &isolation->layers[i];
-        printf("layer %-17s %-7s %.*s\n", layer_name(i), layer_status_name(state->status), (int)sizeof state->detail, state->detail);
+        log_announce("layer %-17s %-7s %.*s", layer_name(i), layer_status_name(state->status), (int)sizeof state->detail,
+                     state->detail);
     }
 }
 
@@ -105,14 +106,13 @@ static void announce(struct manager *manager) {
     log_warning("this is a test build, which can leave out layers of confinement: never deploy it");
 #endif
     print_limits(manager->config);
-    printf("ready in %.2f s, listening on %s\n", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
-    fflush(stdout);
+    log_announce("ready in %.2f s, listening on %s", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
 }
 
 /* Before the service has been ready once, what fails would fail again: say it and stop. */
 static void give_up(struct manager *manager, const struct failure *failure) {
     if (failure != NULL)
-        grants_print_for(stderr, failure);
+        grants_tell_for(failure);
     manager->status = EXIT_FAILURE;
     manager->done = true;
 }

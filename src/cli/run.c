@@ -342,7 +342,7 @@ int run_script(int argc, char *const *argv) {
         fprintf(stderr, "python-executor: %s: %s\nTry python-executor run --help.\n", failure.stage, failure.text);
         return STATUS_USAGE;
     }
-    log_start("python-executor", run.arguments.config.log);
+    log_start("python-executor", run.arguments.config.log, run.arguments.config.log_format);
     for (size_t i = 0; i < PUMPS; i++)
         pumps[i].done = -1;
     if (prepare(&run, &failure) < 0) {

@@ -172,6 +172,8 @@ int api_submit(struct api *api, struct call *call, const char *body, size_t size
     int r = make_job(api, call, body, size, &job, ret_response);
     if (r != 0)
         return r;
+    if (config_is_on(api->config->log_scripts))
+        access_keep_script(&call->access, job_script(job)); /* before it is on its way */
     job->finished = finished;
     job->owner = owner;
     r = runs_submit(api->runs, job);

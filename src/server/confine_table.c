@@ -60,6 +60,9 @@ const struct seccomp_rule confine_rules[] = {
     ALLOW_IF("fcntl", IS(1, F_GETFL)), ALLOW_IF("fcntl", IS(1, F_SETFL)), ALLOW_IF("fcntl", IS(1, F_GETFD)),
     ALLOW_IF("fcntl", IS(1, F_SETFD)),
 
+    /* The log, which is looked at before it is written to where it would block (log_write()). */
+    ALLOW("poll"), ALLOW("ppoll"),
+
     /* Memory, for malloc, and never a page to execute from: what an intruder brings stays data. */
     ALLOW("brk"), ALLOW("munmap"), ALLOW("mremap"), ALLOW_IF("mmap", HAS_NOT(2, PROT_EXEC)),
     ALLOW_IF("mprotect", HAS_NOT(2, PROT_EXEC)), ALLOW_IF("madvise", IS(2, MADV_DONTNEED)),

@@ -94,6 +94,8 @@ static enum MHD_Result send_response(struct exchange *exchange) {
     if (response == NULL)
         return MHD_NO;
     made->body = NULL; /* the library's now, for as long as the exchange lasts */
+    exchange->call.access.status = made->status;
+    exchange->call.access.sent = made->size;
     add_headers(exchange, response);
     enum MHD_Result r = MHD_queue_response(exchange->connection, made->status, response);
     MHD_destroy_response(response);
@@ -144,8 +146,10 @@ static ssize_t read_stream(void *context, uint64_t position, char *to, size_t ma
     hold_stream(exchange);
     if (n == 0)
         suspend(exchange);
-    if (n > 0)
+    if (n > 0) {
         metrics_of(exchange)->sent_bytes += (uint64_t)n;
+        exchange->call.access.sent += (uint64_t)n;
+    }
     return n == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : n;
 }
 
@@ -159,6 +163,7 @@ static enum MHD_Result send_stream(struct exchange *exchange) {
     add_header(response, "X-Request-Id", exchange->call.access.id);
     add_header(response, "Cache-Control", "no-store");
     add_header(response, "X-Accel-Buffering", "no"); /* a proxy must not collect it first */
+    exchange->call.access.status = 200;
     if (exchange->http->draining)
         add_header(response, "Connection", "close");
     enum MHD_Result r = MHD_queue_response(exchange->connection, 200, response);
@@ -176,6 +181,7 @@ static bool wants_stream(const struct exchange *exchange) {
 static void job_finished(struct job *job) {
     struct exchange *exchange = job->owner;
     struct http *http = exchange->http;
+    access_note_job(&exchange->call.access, job);
     if (api_finish(&http->api, &exchange->call, job, &exchange->response) < 0) {
         log_error("no memory for a response, it is an empty 500");
         exchange->response = (struct response){.status = 500};
@@ -222,8 +228,12 @@ static const char *header_of(struct MHD_Connection *connection, const char *name
 
 static void begin_access(struct exchange *exchange, const char *method, const char *path) {
     struct MHD_Connection *connection = exchange->connection;
-    access_begin(&exchange->call.access, &exchange->http->ids, method, path, header_of(connection, "X-Request-Id"),
+    struct access *access = &exchange->call.access;
+    access_begin(access, &exchange->http->ids, method, path, header_of(connection, "X-Request-Id"),
                  header_of(connection, "traceparent"), header_of(connection, "X-Cloud-Trace-Context"));
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info != NULL && info->client_addr != NULL)
+        access_set_client(access, info->client_addr);
 }
 
 static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *method, const char *path,
@@ -358,15 +368,25 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     return complete(exchange);
 }
 
+static void log_exchange(struct exchange *exchange, enum MHD_RequestTerminationCode why) {
+    struct access *access = &exchange->call.access;
+    if (exchange->job != NULL)
+        access_note_job(access, exchange->job);
+    access->received = exchange->received;
+    access->aborted = why != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    journal_add(exchange->http->journal, access);
+    access_done(access);
+}
+
 static void forget(void *context, struct MHD_Connection *connection, void **state,
                    enum MHD_RequestTerminationCode why) {
     struct exchange *exchange = *state;
     struct http *http = context;
     (void)connection;
-    (void)why;
     if (exchange == NULL)
         return;
     *state = NULL;
+    log_exchange(exchange, why);
     hold(exchange, 0);
     stream_done(&exchange->stream);
     /* The library has given up a connection that a job still streams to. */
@@ -439,8 +459,8 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 }
 
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
-               int take_listen) {
-    *http = (struct http){.api = {.config = config, .runs = runs}, .loop = loop};
+               struct journal *journal, int take_listen) {
+    *http = (struct http){.api = {.config = config, .runs = runs}, .journal = journal, .loop = loop};
     runs->metrics.connections_most = connection_limit(config);
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,

@@ -3,6 +3,7 @@
 #define PX_SERVER_HTTP_H
 
 #include "server/api.h"
+#include "server/journal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@ struct MHD_Daemon;
 struct http {
     struct api api;
     struct access_ids ids;
+    struct journal *journal; /* borrowed */
     struct MHD_Daemon *daemon;
     uv_loop_t *loop;
     uv_poll_t events; /* of the daemon's epoll descriptor */
@@ -24,9 +26,9 @@ struct http {
     void *context;
 };
 
-/* Serves on the listening socket, which is taken. 0 or a negative errno. */
+/* Serves on the listening socket, which is taken, and tells the journal of every request. 0 or a negative errno. */
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
-               int take_listen);
+               struct journal *journal, int take_listen);
 
 /* Accepts no more connections; connections that stand are answered and closed. */
 void http_drain(struct http *http);

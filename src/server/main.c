@@ -11,6 +11,7 @@
 #include "server/confine.h"
 #include "server/console.h"
 #include "server/http.h"
+#include "server/journal.h"
 #include "server/run.h"
 #include "wire/inherit.h"
 #include "wire/message.h"
@@ -32,6 +33,7 @@ struct server {
     uv_poll_t control;
     uv_timer_t grace;
     struct config config;
+    struct journal journal;
     struct runs runs;
     struct http http;
     struct console console;
@@ -93,7 +95,8 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
 static int start(struct server *server, bool listens) {
     uv_loop_t *loop = &server->loop;
     int r;
-    if ((r = uv_loop_init(loop)) < 0 || (r = runs_init(&server->runs, loop, &server->config)) < 0 ||
+    if ((r = uv_loop_init(loop)) < 0 || (r = journal_start(&server->journal, loop, &server->config)) < 0 ||
+        (r = runs_init(&server->runs, loop, &server->config)) < 0 ||
         (r = uv_timer_init(loop, &server->grace)) < 0 || (r = uv_poll_init(loop, &server->control, INHERIT_CONTROL)) < 0 ||
         (r = uv_poll_start(&server->control, UV_READABLE | UV_DISCONNECT, hear_manager)) < 0)
         return r;
@@ -101,7 +104,7 @@ static int start(struct server *server, bool listens) {
     server->control.data = server;
     if (!listens)
         return 0;
-    if ((r = http_start(&server->http, loop, &server->runs, &server->config, INHERIT_LISTEN)) < 0)
+    if ((r = http_start(&server->http, loop, &server->runs, &server->config, &server->journal, INHERIT_LISTEN)) < 0)
         return r;
     server->http.drained = drained;
     server->http.context = server;
@@ -142,7 +145,7 @@ int main(int argc, char **argv) {
         log_error("python-executor-server is started by python-executor, not by hand");
         return EXIT_FAILURE;
     }
-    log_start("server", server.config.log);
+    log_start("server", server.config.log, server.config.log_format);
     signal(SIGPIPE, SIG_IGN);
     /* Large bodies go back to the kernel when they are freed. By default malloc raises this bound to the largest
      * it has seen (mallopt(3)), and memory then depends on what clients once sent. */
@@ -159,6 +162,7 @@ int main(int argc, char **argv) {
         return EXIT_FAILURE;
     }
     uv_run(&server.loop, UV_RUN_DEFAULT);
+    journal_flush(&server.journal);
     /* The end of the process closes every connection and channel; the zygotes end by that. */
     return EXIT_SUCCESS;
 }

@@ -14,14 +14,6 @@ enum { SHOWN_MAX = 65536 };
 
 /* --- Text that is safe to show --- */
 
-static uint32_t decode(const char *data, size_t length) {
-    const unsigned char *bytes = (const unsigned char *)data;
-    uint32_t code = length == 1 ? bytes[0] : bytes[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++)
-        code = code << 6 | (bytes[i] & 0x3fu);
-    return code;
-}
-
 /* Terminals act on the C1 controls too (ECMA-48); the others change the direction of what follows, or end a line. */
 static bool is_visible(uint32_t code) {
     if (code < 0x20)
@@ -34,7 +26,7 @@ int report_add_visible(struct buf *to, const char *data, size_t size) {
     for (size_t at = 0, length; at < size; at += length) {
         int r;
         length = utf8_sequence(data + at, size - at);
-        uint32_t code = length > 0 ? decode(data + at, length) : (unsigned char)data[at];
+        uint32_t code = length > 0 ? utf8_code(data + at, length) : (unsigned char)data[at];
         if (length > 0 && is_visible(code))
             r = buf_add(to, data + at, length);
         else

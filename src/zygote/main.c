@@ -251,7 +251,7 @@ int main(int argc, char **argv) {
         log_error("python-executor-zygote is started by python-executor, not by hand");
         return EXIT_FAILURE;
     }
-    log_start("zygote", config.log);
+    log_start("zygote", config.log, config.log_format);
     /* What a script's C code prints has its place among the rest, and must not be lost with the process. */
     setvbuf(stdout, NULL, _IONBF, 0);
     policy_init(&policy, &config);

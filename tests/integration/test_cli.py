@@ -97,6 +97,13 @@ def assert_usage(done, *words):
         (["--memory-mb=15"], ["--memory-mb", "16"]),
         (["--uid-base=0"], ["--uid-base", "1000"]),
         (["--log=loud"], ["--log", "loud", "debug"]),
+        (["--log="], ["--log", "debug"]),
+        (["--log=or"], ["--log", "or", "debug"]),
+        (["--log-format=xml"], ["--log-format", "xml", "auto, json or text"]),
+        (["--access-log=yes"], ["--access-log", "yes", "on or off"]),
+        (["--log-scripts=a"], ["--log-scripts", "a", "on or off"]),
+        (["--log-rate=0"], ["--log-rate", "0", "1000000"]),
+        (["--log-project=a b"], ["--log-project", "a b"]),
         (["--host=example.com"], ["--host", "example.com"]),
         (["--preload=os;rm"], ["--preload", "os;rm"]),
         (["--script-kb=64", "--body-kb=32"], ["--script-kb", "--body-kb"]),
@@ -117,7 +124,7 @@ def test_a_wrong_variable_is_named(variable, value):
 
 def test_every_number_has_its_range_checked():
     for name, _, variable in options():
-        if name in ("host", "preload", "require", "log", "origins", "venv"):
+        if name in ("host", "preload", "require", "log", "log-format", "access-log", "log-project", "log-scripts", "origins", "venv"):
             continue
         assert_usage(command(f"--{name}=x"), f"--{name}", "whole number from")
         assert_usage(command(f"--{name}=99999999999"), f"--{name}", "whole number from")

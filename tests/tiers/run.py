@@ -84,7 +84,7 @@ class Service:
         self.tier, self.out = tier, ""
         self.log_path = os.path.join(tier.folder, "stderr")
         with open(self.log_path, "wb") as log:
-            self.process = tier.start(f"{platforms.SRV}/python-executor", "--host", "127.0.0.1", "--port", "0",
+            self.process = tier.start(f"{platforms.SRV}/python-executor", "--host", "127.0.0.1", "--port", "0", "--log-format", "text",
                                       *tier.arguments, stderr=log)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()

@@ -95,7 +95,8 @@ static void test_what_is_too_long_ends_in_dots(void **state) {
 
 static void test_a_job_as_far_as_it_has_gone(void **state) {
     struct access access;
-    struct job job = {.admitted_us = 1000, .started_us = 3000, .finished_us = 10000, .stage = JOB_FINISHED, .outcome = OUTCOME_TIMEOUT};
+    struct job job = {.admitted_us = 1000, .started_us = 3000, .finished_us = 10000, .stage = JOB_FINISHED, .outcome = OUTCOME_TIMEOUT,
+                      .verdict = {.wall_us = 7000}};
     (void)state;
     begin(&access, "POST", "/execute", NULL);
     access_note_job(&access, &job);
