@@ -44,8 +44,10 @@ const struct option_spec config_options[] = {
            "runs that may wait for a worker; beyond it the answer is 503"),
     NUMBER(queue_ms, "queue-ms", "PYTHON_EXECUTOR_QUEUE_MS", 30000, 1, 3600000,
            "milliseconds a run may wait for a worker before the answer is 503"),
+    NUMBER(announce_ms, "announce-ms", "PYTHON_EXECUTOR_ANNOUNCE_MS", 0, 0, 3600000,
+           "milliseconds after SIGTERM in which GET /readyz says no and everybody is served, before no more connections are taken"),
     NUMBER(drain_ms, "drain-ms", "PYTHON_EXECUTOR_DRAIN_MS", 8000, 0, 3600000,
-           "milliseconds that running scripts get to finish after SIGTERM"),
+           "milliseconds that running scripts get to finish then"),
 
     NUMBER(body_kb, "body-kb", "PYTHON_EXECUTOR_BODY_KB", 16384, 1, 1048576, "KiB of a request body"),
     NUMBER(script_kb, "script-kb", "PYTHON_EXECUTOR_SCRIPT_KB", 1024, 1, 65536, "KiB of a script"),

@@ -32,6 +32,7 @@ struct config {
     uint64_t crew;
     uint64_t queue;
     uint64_t queue_ms;
+    uint64_t announce_ms;
     uint64_t drain_ms;
     /* what a request may be */
     uint64_t body_kb;

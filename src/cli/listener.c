@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,4 +67,21 @@ int listener_open(const char *host, uint64_t port, char *ret_url, size_t url_siz
     freeaddrinfo(found);
     describe(fd, ret_url, url_size);
     return fd_steal(&fd);
+}
+
+/* To close a listening socket resets the connections in its backlog, on which requests may have been sent already: between
+ * the last accept() and close() there would always be somebody. So the kernel is told first to drop whatever begins a
+ * connection, which is the packet with SYN and without ACK (socket(7), SO_ATTACH_FILTER; a filter of a TCP socket sees
+ * the TCP header first). */
+void listener_shut(int fd) {
+    enum { FLAGS = 13, SYN = 0x02, ACK = 0x10 };
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog filter = {.len = sizeof rules / sizeof rules[0], .filter = rules};
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }

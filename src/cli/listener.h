@@ -11,4 +11,9 @@
  * the address as a URL; or a negative errno with the reason and what to do about it. */
 int listener_open(const char *host, uint64_t port, char *ret_url, size_t url_size, struct failure *ret_failure);
 
+/* Nobody new gets a connection, while those who have one can still be accepted, until the last descriptor of the socket
+ * is closed. Who asks in between hears nothing and asks again, a second later as a rule, and is refused then. Not for a
+ * socket that others go on listening on. A best effort: not every kernel has it (gVisor). */
+void listener_shut(int fd);
+
 #endif

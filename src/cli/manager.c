@@ -45,8 +45,8 @@ struct manager {
     unsigned server_pause_ms;
     bool served;   /* it has been ready once */
     bool complete; /* and all that is preloaded was there */
-    bool stopping; /* SIGTERM came */
-    uint64_t stop_by_us;
+    enum stage { STAGE_SERVING, STAGE_ANNOUNCING, STAGE_SHUT } stage;
+    uint64_t stage_ends_us; /* of those behind SIGTERM */
     int status;
     bool done;
 };
@@ -69,7 +69,7 @@ static void start_server(struct manager *manager) {
 
 /* Starts whatever is missing, unless it was tried too short a time ago. */
 static void start_missing(struct manager *manager) {
-    if (manager->server.pid == 0 && !manager->stopping && clock_us() >= manager->server_after_us)
+    if (manager->server.pid == 0 && manager->stage == STAGE_SERVING && clock_us() >= manager->server_after_us)
         start_server(manager);
     succession_go_on(&manager->succession);
 }
@@ -148,14 +148,16 @@ static void hear_server(struct manager *manager) {
 
 static void server_ended(struct manager *manager, int status) {
     hear_server(manager); /* its last words */
-    if (!manager->stopping && WIFSIGNALED(status))
+    bool stopping = manager->stage != STAGE_SERVING;
+    if (!stopping && WIFSIGNALED(status))
         log_warning("the server was killed by signal %d", WTERMSIG(status));
-    else if (!manager->stopping && manager->served)
+    else if (!stopping && manager->served)
         log_warning("the server ended with status %d", WEXITSTATUS(status));
     fd_close(manager->server.control);
     manager->server = (struct child){.control = -1};
     manager->succession.server = -1;
-    if (manager->stopping || manager->done)
+    manager->done = manager->done || stopping;
+    if (manager->done)
         return;
     if (!manager->served) {
         log_error("the server ended before it was ready");
@@ -182,21 +184,49 @@ static void reap(struct manager *manager) {
             succession_reap(&manager->succession, pid, status);
 }
 
-static void stop(struct manager *manager) {
-    const struct message drain = {.kind = MESSAGE_DRAIN};
-    if (manager->stopping || !manager->served || manager->server.pid == 0) {
-        manager->done = true; /* the second time, or nothing to wait for: at once */
-        return;
-    }
-    manager->stopping = manager->succession.stopping = true;
+static void tell_server(struct manager *manager, enum message_kind kind) {
+    const struct message message = {.kind = kind};
+    if (message_send(manager->server.control, &message, NULL, 0) < 0)
+        manager->done = true;
+}
+
+/* Those who have connected are served, within the grace; and what ends now ends for good. */
+static void shut(struct manager *manager) {
+    manager->stage = STAGE_SHUT;
+    manager->succession.stopping = true;
     /* The server keeps to the time itself; the second more is for one that does not. */
-    manager->stop_by_us = clock_us() + (manager->config->drain_ms + 1000) * 1000;
+    manager->stage_ends_us = clock_us() + (manager->config->drain_ms + 1000) * 1000;
     log_info("stopping: finishing what runs, at most %llu ms", (unsigned long long)manager->config->drain_ms);
     /* The kernel refuses connections only when the last descriptor of the socket is closed; the server
      * closes its own. */
+    listener_shut(manager->listen_fd);
     manager->listen_fd = fd_close(manager->listen_fd);
-    if (message_send(manager->server.control, &drain, NULL, 0) < 0)
-        manager->done = true;
+    tell_server(manager, MESSAGE_SHUT);
+}
+
+static void stop(struct manager *manager) {
+    if (manager->stage != STAGE_SERVING || !manager->served || manager->server.pid == 0) {
+        manager->done = true; /* the second time, or nothing to wait for: at once */
+        return;
+    }
+    tell_server(manager, MESSAGE_DRAIN);
+    if (manager->config->announce_ms == 0) {
+        shut(manager);
+        return;
+    }
+    manager->stage = STAGE_ANNOUNCING;
+    manager->stage_ends_us = clock_us() + manager->config->announce_ms * 1000;
+    log_info("stopping: no more connections in %llu ms", (unsigned long long)manager->config->announce_ms);
+}
+
+/* Its time is over. */
+static void end_stage(struct manager *manager) {
+    if (manager->stage == STAGE_ANNOUNCING) {
+        shut(manager);
+        return;
+    }
+    log_warning("the server did not end in time");
+    manager->done = true;
 }
 
 /* What was read at the start is read again, and takes effect without an interruption. */
@@ -219,14 +249,20 @@ static void take_signals(struct manager *manager) {
 
 /* --- The loop --- */
 
-static int timeout_ms(struct manager *manager) {
+static int sooner(int one_ms, int other_ms) {
+    return one_ms < 0 || (other_ms >= 0 && other_ms < one_ms) ? other_ms : one_ms;
+}
+
+static int until_ms(uint64_t at_us) {
     uint64_t now = clock_us();
-    int succession = succession_timeout_ms(&manager->succession);
-    if (!manager->stopping && manager->server.pid != 0)
-        return succession;
-    uint64_t at = manager->stopping ? manager->stop_by_us : manager->server_after_us;
-    int own = at > now ? (int)((at - now + 999) / 1000) : manager->stopping ? 0 : PAUSE_FIRST_MS;
-    return succession >= 0 && succession < own ? succession : own;
+    return at_us > now ? (int)((at_us - now + 999) / 1000) : 0;
+}
+
+static int timeout_ms(const struct manager *manager) {
+    int ms = succession_timeout_ms(&manager->succession);
+    if (manager->stage != STAGE_SERVING)
+        return sooner(ms, until_ms(manager->stage_ends_us));
+    return manager->server.pid == 0 ? sooner(ms, until_ms(manager->server_after_us)) : ms;
 }
 
 static void wait_and_hear(struct manager *manager) {
@@ -269,12 +305,8 @@ static void run(struct manager *manager) {
         start_missing(manager);
         watch_succession(manager);
         wait_and_hear(manager);
-        if (manager->stopping && manager->server.pid == 0)
-            manager->done = true;
-        if (manager->stopping && clock_us() > manager->stop_by_us) {
-            log_warning("the server did not end in time");
-            manager->done = true;
-        }
+        if (manager->stage != STAGE_SERVING && clock_us() >= manager->stage_ends_us)
+            end_stage(manager);
     }
     if (manager->server.pid != 0)
         kill(manager->server.pid, SIGKILL);

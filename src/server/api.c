@@ -191,6 +191,6 @@ int api_finish(struct api *api, const struct call *call, const struct job *job, 
     if (job_streams(job))
         return response_event(ret_response, job);
     if (job->expired)
-        return refuse_busy(api, call, RESPONSE_EXPIRED, ret_response);
+        return refuse_busy(api, call, api->runs->over ? "Shutting down." : RESPONSE_EXPIRED, ret_response);
     return call->route == ROUTE_MCP ? mcp_result(ret_response, call->id, job) : response_from_job(ret_response, job);
 }

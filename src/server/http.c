@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 
 /* A body that is too large is read on up to so many times its limit, since a client that is still
  * sending does not see an answer; beyond that the connection is cut. */
@@ -45,7 +45,6 @@ struct exchange {
 };
 
 static void run_daemon(struct http *http);
-static unsigned count_connections(const struct http *http);
 static void timed_out(uv_timer_t *timer);
 
 static struct metrics *metrics_of(const struct exchange *exchange) {
@@ -250,6 +249,7 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
     begin_access(exchange, method, path);
     buf_init(&exchange->body, max);
     http->exchanges++;
+    http->begun++;
     *state = exchange;
     MHD_get_connection_values(connection, MHD_HEADER_KIND, add_to_framing, &framing);
     if (!framing_is_clear(&framing, version))
@@ -334,7 +334,7 @@ static enum MHD_Result complete(struct exchange *exchange) {
 /* What metrics cannot count by themselves. */
 static void note_state(struct http *http) {
     struct metrics *metrics = &http->api.runs->metrics;
-    metrics->connections = count_connections(http);
+    metrics->connections = http_connections(http);
     metrics->exchanges = http->exchanges;
     metrics->held_bytes = http->held;
 }
@@ -398,8 +398,6 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
     free(exchange->response.body);
     free(exchange);
     http->exchanges--;
-    if (http->draining && http->exchanges == 0)
-        http->drained(http->context);
 }
 
 /* --- The daemon in the loop --- */
@@ -408,19 +406,19 @@ static void timed_out(uv_timer_t *timer) {
     run_daemon(timer->data);
 }
 
-static unsigned count_connections(const struct http *http) {
+size_t http_connections(const struct http *http) {
     return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
 }
 
 static void run_daemon(struct http *http) {
     MHD_UNSIGNED_LONG_LONG ms;
-    unsigned before;
+    size_t before;
     /* At its limit of connections or descriptors the library takes the listening socket out of its epoll
      * set, and puts it back only when it is run after one of them has ended. */
     do {
-        before = count_connections(http);
+        before = http_connections(http);
         MHD_run(http->daemon);
-    } while (count_connections(http) < before);
+    } while (http_connections(http) < before);
     if (MHD_get_timeout(http->daemon, &ms) == MHD_YES)
         uv_timer_start(&http->timeout, timed_out, ms, 0);
     else
@@ -441,16 +439,6 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     log_debug("%s", line);
 }
 
-/* A client that opens connections must not take the descriptors that runs need: six each, and some for
- * the process itself. */
-static unsigned connection_limit(const struct config *config) {
-    struct rlimit files;
-    uint64_t kept = 64 + 6 * config->workers;
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= config->connections + kept)
-        return (unsigned)config->connections;
-    return files.rlim_cur > 2 * kept ? (unsigned)(files.rlim_cur - kept) : (unsigned)(files.rlim_cur / 2);
-}
-
 /* A path is compared as a string: what is behind a %00 must not be lost on the way, or any path would do. */
 static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
     (void)context;
@@ -460,12 +448,12 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
                struct journal *journal, int take_listen) {
-    *http = (struct http){.api = {.config = config, .runs = runs}, .journal = journal, .loop = loop};
-    runs->metrics.connections_most = connection_limit(config);
+    *http = (struct http){.api = {.config = config, .runs = runs}, .journal = journal, .loop = loop, .closing = -1};
+    runs->metrics.connections_most = lines_leave(config);
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
-        MHD_OPTION_NOTIFY_COMPLETED, forget, http, MHD_OPTION_CONNECTION_LIMIT, connection_limit(config),
+        MHD_OPTION_NOTIFY_COMPLETED, forget, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)runs->metrics.connections_most,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(64 << 10), MHD_OPTION_END);
     if (http->daemon == NULL) {
@@ -481,12 +469,30 @@ int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const stru
     return r < 0 ? r : uv_poll_start(&http->events, UV_READABLE, events_ready);
 }
 
-void http_drain(struct http *http) {
-    if (http->draining)
-        return;
-    http->draining = true;
-    /* The listening socket comes back to us, to be closed: the kernel refuses from now on. */
-    fd_close(MHD_quiesce_daemon(http->daemon));
-    if (http->exchanges == 0)
-        http->drained(http->context);
+/* 1 where there was one, 0 where nobody waits, or -EBUSY where there is no room. */
+static int take_in(struct http *http) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (http_connections(http) >= http->api.runs->metrics.connections_most)
+        return -EBUSY;
+    int fd = accept4(http->closing, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE ? -EBUSY : errno == ECONNABORTED || errno == EINTR ? 1 : 0;
+    MHD_add_connection(http->daemon, fd, (struct sockaddr *)&address, length); /* takes fd, or closes it */
+    return 1;
+}
+
+bool http_close_door(struct http *http) {
+    if (http->daemon == NULL || http->door_closed)
+        return true;
+    if (http->closing < 0)
+        http->closing = MHD_quiesce_daemon(http->daemon);
+    int r;
+    while ((r = take_in(http)) > 0)
+        run_daemon(http);
+    if (r < 0)
+        return false;
+    http->closing = fd_close(http->closing);
+    http->door_closed = true;
+    return true;
 }

@@ -20,17 +20,22 @@ struct http {
     uv_poll_t events; /* of the daemon's epoll descriptor */
     uv_timer_t timeout;
     size_t exchanges; /* begun and not yet completely answered */
+    uint64_t begun;   /* of these, ever */
     size_t held;      /* bytes of bodies and responses in memory */
-    bool draining;
-    void (*drained)(void *context); /* the last exchange is over; called while draining */
-    void *context;
+    bool draining;    /* each answer is the last on its connection */
+    int closing;      /* the listening socket when the library does not have it any more; -1 */
+    bool door_closed;
 };
 
 /* Serves on the listening socket, which is taken, and tells the journal of every request. 0 or a negative errno. */
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
                struct journal *journal, int take_listen);
 
-/* Accepts no more connections; connections that stand are answered and closed. */
-void http_drain(struct http *http);
+/* Takes in who has already connected, as far as there is room, and closes the listening socket when there is nobody left
+ * before it; true when that is done. */
+bool http_close_door(struct http *http);
+
+/* That are open. */
+size_t http_connections(const struct http *http);
 
 #endif

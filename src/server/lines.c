@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,4 +52,14 @@ void lines_close(struct lines *lines) {
         lines->ours[i] = fd_close(lines->ours[i]);
         lines->theirs[i] = fd_close(lines->theirs[i]);
     }
+}
+
+/* A client that opens connections must not take the descriptors that runs need: six each, and some for
+ * the process itself. */
+unsigned lines_leave(const struct config *config) {
+    struct rlimit files;
+    uint64_t kept = 64 + 6 * config->workers;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= config->connections + kept)
+        return (unsigned)config->connections;
+    return files.rlim_cur > 2 * kept ? (unsigned)(files.rlim_cur - kept) : (unsigned)(files.rlim_cur / 2);
 }

@@ -5,6 +5,7 @@
 #ifndef PX_SERVER_LINES_H
 #define PX_SERVER_LINES_H
 
+#include "base/config.h"
 #include "wire/message.h"
 
 enum { LINES = RUN_STDIN }; /* by enum run_fd, all but stdin, which few runs have */
@@ -24,5 +25,8 @@ void lines_close(struct lines *lines);
 
 /* A pipe of which we keep one end: 0 for the one to read from, 1 for the one to write to. On failure there is none. */
 int lines_pipe(int ours, int *ret_ours, int *ret_theirs);
+
+/* So many connections may be open, of those that the configuration allows, that the descriptors which runs need are left. */
+unsigned lines_leave(const struct config *config);
 
 #endif

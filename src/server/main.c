@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "server/confine.h"
 #include "server/console.h"
+#include "server/drain.h"
 #include "server/http.h"
 #include "server/journal.h"
 #include "server/run.h"
@@ -31,31 +32,13 @@
 struct server {
     uv_loop_t loop;
     uv_poll_t control;
-    uv_timer_t grace;
     struct config config;
     struct journal journal;
     struct runs runs;
     struct http http;
+    struct drain drain;
     struct console console;
 };
-
-/* Whatever is still running is somebody's who has waited long enough. */
-static void grace_over(uv_timer_t *timer) {
-    struct server *server = timer->data;
-    log_warning("%zu requests were cut off by the end of the grace period", server->http.exchanges);
-    uv_stop(&server->loop);
-}
-
-static void drained(void *context) {
-    struct server *server = context;
-    uv_stop(&server->loop);
-}
-
-static void drain(struct server *server) {
-    runs_drain(&server->runs);
-    http_drain(&server->http);
-    uv_timer_start(&server->grace, grace_over, server->config.drain_ms, 0);
-}
 
 static void open_console(struct server *server, int take_fds[MESSAGE_MAX_FDS]) {
     if (server->console.runs != NULL)
@@ -84,7 +67,9 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
         } else if (message.kind == MESSAGE_LAYER && message.layer.layer < LAYER_COUNT) {
             server->http.api.isolation.layers[message.layer.layer] = message.layer.state;
         } else if (message.kind == MESSAGE_DRAIN) {
-            drain(server);
+            drain_begin(&server->drain);
+        } else if (message.kind == MESSAGE_SHUT) {
+            drain_shut(&server->drain);
         } else if (message.kind == MESSAGE_CONSOLE && fds[CONSOLE_STDERR] >= 0) {
             open_console(server, fds);
         }
@@ -97,18 +82,14 @@ static int start(struct server *server, bool listens) {
     int r;
     if ((r = uv_loop_init(loop)) < 0 || (r = journal_start(&server->journal, loop, &server->config)) < 0 ||
         (r = runs_init(&server->runs, loop, &server->config)) < 0 ||
-        (r = uv_timer_init(loop, &server->grace)) < 0 || (r = uv_poll_init(loop, &server->control, INHERIT_CONTROL)) < 0 ||
+        (r = drain_init(&server->drain, loop, &server->http, &server->runs, &server->config)) < 0 ||
+        (r = uv_poll_init(loop, &server->control, INHERIT_CONTROL)) < 0 ||
         (r = uv_poll_start(&server->control, UV_READABLE | UV_DISCONNECT, hear_manager)) < 0)
         return r;
-    server->grace.data = server;
     server->control.data = server;
     if (!listens)
         return 0;
-    if ((r = http_start(&server->http, loop, &server->runs, &server->config, &server->journal, INHERIT_LISTEN)) < 0)
-        return r;
-    server->http.drained = drained;
-    server->http.context = server;
-    return 0;
+    return http_start(&server->http, loop, &server->runs, &server->config, &server->journal, INHERIT_LISTEN);
 }
 
 static void log_layers(const struct isolation *layers) {

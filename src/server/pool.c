@@ -95,6 +95,11 @@ static void take_report(struct link *link, const struct crew_report *crew) {
     link->pool->python = crew->python;
 }
 
+void pool_lose_all(struct pool *pool) {
+    while (pool->running != NULL)
+        lose(pool->running->link);
+}
+
 static void hear(uv_poll_t *poll, int status, int events) {
     struct link *link = poll->data;
     struct message message;

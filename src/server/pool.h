@@ -40,6 +40,9 @@ void pool_init(struct pool *pool, uv_loop_t *loop);
 /* Takes the channel to a fresh zygote of these flavours; the ones before get no more jobs of theirs. */
 int pool_add(struct pool *pool, int take_channel, struct flavours flavours);
 
+/* Lets go of every zygote that has jobs, which end as if it had died: their verdict is in when this returns. */
+void pool_lose_all(struct pool *pool);
+
 /* Gives the job and its descriptors (not taken) to the zygote. -ENOTCONN while there is none of its flavour,
  * -EAGAIN where it does not read, or another negative errno; the job is untouched then. */
 int pool_run(struct pool *pool, struct job *job, const int fds[MESSAGE_MAX_FDS]);

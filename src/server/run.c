@@ -248,7 +248,7 @@ static void finish(struct job *job, enum outcome outcome) {
     if (job->started_us == 0)
         job->started_us = job->finished_us;
     if (job->expired)
-        job->runs->metrics.rejected[REJECTED_QUEUE_TIMEOUT]++;
+        job->runs->metrics.rejected[job->runs->over ? REJECTED_DRAINING : REJECTED_QUEUE_TIMEOUT]++;
     else
         metrics_count_run(&job->runs->metrics, job);
     job->finished(job);
@@ -272,15 +272,19 @@ static void job_ended(struct job *job) {
 
 /* --- Waiting --- */
 
+/* It has waited in vain. */
+static void give_back(struct job *job) {
+    queue_remove(&job->runs->queue, job);
+    job->expired = true;
+    finish(job, OUTCOME_LOST);
+}
+
 static void expire(uv_timer_t *timer) {
     struct runs *runs = timer->data;
     uint64_t now = clock_us();
     struct job *job;
-    while ((job = queue_first(&runs->queue, true)) != NULL && now >= job->admitted_us + runs->config->queue_ms * 1000) {
-        queue_remove(&runs->queue, job);
-        job->expired = true;
-        finish(job, OUTCOME_LOST);
-    }
+    while ((job = queue_first(&runs->queue, true)) != NULL && now >= job->admitted_us + runs->config->queue_ms * 1000)
+        give_back(job);
     start_waiting(runs);
 }
 
@@ -365,7 +369,7 @@ static bool starts_at_once(struct runs *runs, struct job *job) {
 }
 
 int runs_submit(struct runs *runs, struct job *job) {
-    if (runs->draining)
+    if (runs->over)
         return -ESHUTDOWN;
     job->runs = runs;
     job->number = ++runs->last_number;
@@ -422,6 +426,17 @@ void runs_hold_output(struct job *job, bool hold) {
 
 void runs_drain(struct runs *runs) {
     runs->draining = true;
+}
+
+size_t runs_end(struct runs *runs) {
+    struct job *job;
+    size_t count = runs->queue.length + runs->running;
+    runs->draining = runs->over = true;
+    while ((job = queue_first(&runs->queue, true)) != NULL)
+        give_back(job);
+    set_expiry(runs);
+    pool_lose_all(&runs->pool);
+    return count;
 }
 
 unsigned runs_retry_after(const struct runs *runs) {

@@ -28,14 +28,15 @@ struct runs {
     uint64_t wall_ms;      /* that all of what runs and waits may take together */
     uint64_t long_wall_ms; /* that those of them that are long may */
     uint64_t last_number;
-    bool draining;
+    bool draining; /* whoever spreads the load should go elsewhere */
+    bool over;     /* runs_end() */
 };
 
 /* The config is borrowed for the life of runs. */
 int runs_init(struct runs *runs, uv_loop_t *loop, const struct config *config);
 
 /* Starts the job or queues it; job->finished is called later, never from in here, and the caller's
- * reference stays the caller's. -EBUSY where the queue is full, -ESHUTDOWN while draining. */
+ * reference stays the caller's. -EBUSY where the queue is full, -ESHUTDOWN behind runs_end(). */
 int runs_submit(struct runs *runs, struct job *job);
 
 /* Cancels the job when the peer of this socket goes away. The socket stays the caller's, and must
@@ -49,8 +50,11 @@ void runs_cancel(struct job *job);
  * script waits when its pipes are full. Its deadline does not. */
 void runs_hold_output(struct job *job, bool hold);
 
-/* Takes no more jobs. */
+/* Is not ready any more for anybody new; jobs that come all the same are taken. */
 void runs_drain(struct runs *runs);
+
+/* Takes no more jobs, and ends those that wait or run: they finish as expired or lost. Returns how many there were. */
+size_t runs_end(struct runs *runs);
 
 /* Seconds until a place in the queue may be free; what a 503 tells its caller. */
 unsigned runs_retry_after(const struct runs *runs);

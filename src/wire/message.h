@@ -8,7 +8,8 @@
  *   manager          server         MESSAGE_LAYER      what became of a layer      -
  *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
  *   zygote           server         MESSAGE_CHANNEL    the next flavour is ready   its channel
- *   manager          server         MESSAGE_DRAIN      take no more, finish        -
+ *   manager          server         MESSAGE_DRAIN      be not ready any more       -
+ *   manager          server         MESSAGE_SHUT       take nobody new, and finish -
  *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
  *   manager          server         MESSAGE_CONSOLE    one run is here, of `run`   enum console_fd
  *   server           manager        MESSAGE_OUTCOME    how that run ended          -
@@ -42,6 +43,7 @@
 enum message_kind {
     MESSAGE_CHANNEL = 1,
     MESSAGE_DRAIN,
+    MESSAGE_SHUT,
     MESSAGE_RUN,
     MESSAGE_CANCEL,
     MESSAGE_ANSWERED,

@@ -128,7 +128,7 @@ static void test_what_is_refused_never_becomes_a_job(void **state) {
     assert_int_equal(execute(&api, "{\"script\": \"\"}", &count, &job, &response), 1);
     assert_int_equal(response.retry_after, 1);
     assert_body(&response, 503, "{\"error\": \"Too busy, the queue is full.\"}");
-    runs_drain(&scene.runs);
+    runs_end(&scene.runs);
     assert_int_equal(execute(&api, "{\"script\": \"\"}", &count, &job, &response), 1);
     assert_int_equal(response.retry_after, 1);
     assert_body(&response, 503, "{\"error\": \"Shutting down.\"}");

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -19,6 +20,48 @@ static int open_at(const char *host, uint64_t port, char url[128], struct failur
 
 static unsigned port_of(const char *url) {
     return (unsigned)strtoul(strrchr(url, ':') + 1, NULL, 10);
+}
+
+/* What has come of it after a moment is ret_error. */
+static int connect_to(const char *url, int *ret_error) {
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port_of(url)),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct pollfd done = {.fd = client, .events = POLLOUT};
+    socklen_t length = sizeof *ret_error;
+    (void)connect(client, (const struct sockaddr *)&address, sizeof address);
+    *ret_error = EINPROGRESS;
+    if (poll(&done, 1, 100) == 1)
+        getsockopt(client, SOL_SOCKET, SO_ERROR, ret_error, &length);
+    return client;
+}
+
+/* Who is in is in, with all that it has sent; nobody else gets in, or is told, before it is closed. */
+static void test_a_door_that_is_shut(void **state) {
+    struct failure failure;
+    char url[128], text[8];
+    int error;
+    (void)state;
+    int fd = open_at("127.0.0.1", 0, url, &failure);
+    cleanup_fd int before = connect_to(url, &error);
+    assert_int_equal(error, 0);
+    assert_int_equal(send(before, "early", 5, 0), 5);
+    listener_shut(fd);
+    cleanup_fd int behind = connect_to(url, &error);
+    assert_int_equal(error, EINPROGRESS);
+    cleanup_fd int accepted = accept(fd, NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(recv(accepted, text, sizeof text, 0), 5);
+    assert_int_equal(send(before, "later", 5, 0), 5);
+    assert_int_equal(recv(accepted, text, sizeof text, 0), 5);
+    assert_int_equal(accept(fd, NULL, NULL), -1);
+    assert_int_equal(errno, EAGAIN);
+    fd_close(fd);
+    cleanup_fd int refused = connect_to(url, &error);
+    assert_int_equal(error, ECONNREFUSED);
+    assert_int_equal(send(before, "still", 5, 0), 5);
+    assert_int_equal(recv(accepted, text, sizeof text, 0), 5);
 }
 
 static void test_the_url_leads_to_it(void **state) {
@@ -110,6 +153,7 @@ static void test_hosts_that_are_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_url_leads_to_it),
+        cmocka_unit_test(test_a_door_that_is_shut),
         cmocka_unit_test(test_its_flags),
         cmocka_unit_test(test_ipv6_in_brackets),
         cmocka_unit_test(test_a_port_in_use_is_named),

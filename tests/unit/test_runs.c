@@ -406,24 +406,6 @@ static void test_a_client_that_goes_away(void **state) {
     runs_scene_end(&scene);
 }
 
-static void test_draining_finishes_what_there_is(void **state) {
-    struct runs_scene scene;
-    struct runs_worker worker;
-    (void)state;
-    runs_scene_begin(&scene, 1, 1);
-    runs_scene_add_zygote(&scene, 0);
-    struct job *jobs[2] = {runs_scene_submit(&scene, false), runs_scene_submit(&scene, false)};
-    runs_drain(&scene.runs);
-    assert_int_equal(runs_scene_try(&scene), -ESHUTDOWN);
-    for (size_t i = 0; i < 2; i++) {
-        runs_scene_take(&scene, 0, jobs[i], &worker);
-        runs_scene_verdict(&scene, 0, jobs[i], ENDING_EXIT);
-        runs_scene_assert_finished(&scene, jobs[i], OUTCOME_EXITED);
-        runs_scene_close_worker(&worker);
-    }
-    runs_scene_end(&scene);
-}
-
 static void test_when_to_come_again(void **state) {
     struct job *jobs[5];
     struct runs_scene scene;
@@ -479,7 +461,6 @@ int main(void) {
         cmocka_unit_test(test_cancelled_while_it_waits),
         cmocka_unit_test(test_cancelled_while_it_runs),
         cmocka_unit_test(test_a_client_that_goes_away),
-        cmocka_unit_test(test_draining_finishes_what_there_is),
         cmocka_unit_test(test_when_to_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,205 @@
+"""Draining: those who are connected when SIGTERM comes, or connect just then, lose no request."""
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from service import Background, order, wait_until
+
+SLEEP = "import time\ndef main():\n    time.sleep({})\n    return 'slept'"
+ONE = order("def main(): return 1")
+
+
+def finish(service, seconds=20):
+    service.process.wait(seconds)
+    assert service.process.returncode == 0, service.log
+    service.assert_gone()
+
+
+class Kept:
+    """A connection that is kept open between its requests."""
+
+    def __init__(self, service):
+        self.connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+        self.connection.connect()
+        self.socket = self.connection.sock.dup()  # its own is closed with an answer that is the last
+
+    def ask(self, method, path, body=None):
+        self.connection.request(method, path, body)
+        answer = self.connection.getresponse()
+        return answer.status, answer.headers.get("Connection", ""), answer.read()
+
+
+# --- Announcing -------------------------------------------------------------------------------------
+
+
+def test_while_it_announces_its_end_everybody_is_served(start):
+    one = start("--announce-ms=1500")
+    kept = Kept(one)
+    assert kept.ask("GET", "/readyz")[0] == 200
+    one.process.terminate()
+    assert wait_until(lambda: one.ask("GET", "/readyz").status == 503, 1)
+    assert one.ask("GET", "/healthz").status == 200
+    assert one.result("def main(): return 1") == 1
+    assert one.process.poll() is None
+    # An answer is the last on its connection: so a balancer's connections go away without a race.
+    assert kept.ask("POST", "/execute", ONE) == (200, "close", b'{"result": 1, "stdout": ""}')
+    assert kept.socket.recv(1) == b""
+    finish(one, 5)
+    assert "no more connections in 1500 ms" in one.log
+
+
+def test_a_zygote_that_dies_while_announcing_is_replaced(start):
+    one = start("--announce-ms=5000", "--preload=")
+    before = one.zygote_pid
+    one.process.terminate()
+    wait_until(lambda: one.ask("GET", "/readyz").status == 503, 1)
+    os.kill(before, signal.SIGKILL)
+    assert wait_until(lambda: one.zygote_pid not in (None, before), 4)
+    assert one.result("def main(): return 1") == 1
+    one.process.terminate()
+    finish(one, 2)
+
+
+def test_the_second_signal_ends_the_announcement(start):
+    one = start("--announce-ms=60000")
+    one.process.send_signal(signal.SIGINT)
+    assert wait_until(lambda: one.ask("GET", "/readyz").status == 503, 1)
+    one.process.send_signal(signal.SIGINT)
+    finish(one, 2)
+
+
+# --- The door ---------------------------------------------------------------------------------------
+
+
+def test_whoever_has_connected_is_served_though_the_server_has_not_seen_it(start):
+    """Connections that wait in the kernel, with their requests in them, when the signal comes."""
+    one = start("--workers=2")
+    server = one.server_pid
+    os.kill(server, signal.SIGSTOP)
+    waiting = [socket.create_connection(("127.0.0.1", one.port), timeout=10) for _ in range(40)]
+    for connection in waiting:
+        connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(ONE), ONE))
+    one.process.terminate()
+    assert wait_until(lambda: "stopping" in one.log, 2)
+    os.kill(server, signal.SIGCONT)
+    for connection in waiting:
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 200 and json.loads(answer.read())["result"] == 1
+        assert answer.headers["Connection"] == "close"
+    finish(one, 5)
+
+
+def test_who_waits_beyond_the_limit_of_connections_is_served_as_well(start):
+    one = start("--connections=4")
+    kept = [Kept(one) for _ in range(4)]
+    for connection in kept:
+        assert connection.ask("GET", "/healthz")[0] == 200
+    waiting = [Background(one.run, "def main(): return 1") for _ in range(6)]
+    time.sleep(0.3)
+    one.process.terminate()
+    assert wait_until(lambda: "stopping" in one.log, 2)
+    for connection in kept:  # each makes room by its last answer
+        assert connection.ask("POST", "/execute", ONE)[:2] == (200, "close")
+    assert [call.get().result for call in waiting] == [1] * 6
+    finish(one, 5)
+
+
+@pytest.mark.parametrize("kept_open", [False, True])
+def test_no_request_is_lost_by_the_end_under_load(start, kept_open):
+    """Every client that got a connection gets its answers on it, until one says that it is the last."""
+    one = start("--workers=4", "--crew=16", "--preload=")
+    lost, answers = [], []
+
+    def work():
+        while True:
+            try:
+                connection = socket.create_connection(("127.0.0.1", one.port), timeout=10)
+            except (ConnectionRefusedError, ConnectionResetError):
+                return
+            with connection:
+                last = False
+                while not last:
+                    try:
+                        connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s"
+                                           % (b"" if kept_open else b"Connection: close\r\n", len(ONE), ONE))
+                        answer = http.client.HTTPResponse(connection)
+                        answer.begin()
+                        answers.append((answer.status, answer.read()))
+                        last = answer.headers.get("Connection", "").lower() == "close"
+                    except (OSError, http.client.HTTPException) as error:
+                        lost.append(error)
+                        last = True
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    one.process.terminate()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+    finish(one)
+    assert not lost, (len(lost), len(answers), lost[:3])
+    assert len(answers) > 50 and set(answers) == {(200, b'{"result": 1, "stdout": ""}')}
+
+
+# --- The grace --------------------------------------------------------------------------------------
+
+
+def test_what_cannot_finish_is_told_so(start):
+    """Both are answered: what runs as lost, and what waits as something that was never begun."""
+    one = start("--workers=1", "--drain-ms=600", "--wall-ms=30000")
+    running = Background(one.run, SLEEP.format(20))
+    one.wait_for_busy(1)
+    waiting = Background(one.run, "def main(): return 1")
+    time.sleep(0.2)
+    one.process.terminate()
+    answer = running.get(5)
+    assert (answer.status, answer.outcome, answer.error) == (500, "lost", "Execution failed")
+    answer = waiting.get(5)
+    assert (answer.status, answer.error) == (503, "Shutting down.") and int(answer.headers["retry-after"]) >= 1
+    finish(one, 3)
+    assert "2 runs were ended by the end of the grace period" in one.log
+
+
+def test_a_stream_is_told_so_as_well(start):
+    one = start("--drain-ms=500", "--wall-ms=30000")
+
+    def stream():
+        return one.post(order(SLEEP.format(20)), {"Accept": "text/event-stream"})
+
+    running = Background(stream)
+    one.wait_for_busy(1)
+    one.process.terminate()
+    answer = running.get(5)
+    assert answer.status == 200 and b'"outcome": "lost"' in answer.body
+    finish(one, 3)
+
+
+def test_a_client_that_does_not_read_does_not_hold_the_end(start):
+    one = start("--drain-ms=500")
+    script = order("def main(): return 'x' * 6000000")
+    with socket.create_connection(("127.0.0.1", one.port)) as connection:
+        connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(script), script))
+        assert connection.recv(1) == b"H"
+        one.process.terminate()
+        finish(one, 4)
+        assert "1 requests were cut off" in one.log
+
+
+# --- The port ---------------------------------------------------------------------------------------
+
+
+def test_the_port_is_taken_at_once_by_the_next(start):
+    one = start("--preload=")
+    for _ in range(3):
+        one.assert_well()
+        one.process.terminate()
+        one.process.wait(10)
+        one = start("--preload=", port=one.port)
