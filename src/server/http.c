@@ -5,19 +5,16 @@
  */
 #include "server/http.h"
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "server/framing.h"
 #include "server/stream.h"
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* A body that is too large is read on up to so many times its limit, since a client that is still
  * sending does not see an answer; beyond that the connection is cut. */
@@ -43,9 +40,6 @@ struct exchange {
     struct stream stream; /* with a job that streams, in the response's place */
     size_t held;
 };
-
-static void run_daemon(struct http *http);
-static void timed_out(uv_timer_t *timer);
 
 static struct metrics *metrics_of(const struct exchange *exchange) {
     return &exchange->http->api.runs->metrics;
@@ -135,7 +129,7 @@ static void stream_ready(void *context) {
     if (!exchange->suspended)
         return;
     resume(exchange);
-    uv_timer_start(&exchange->http->timeout, timed_out, 0, 0);
+    daemon_run_soon(&exchange->http->daemon);
 }
 
 static ssize_t read_stream(void *context, uint64_t position, char *to, size_t max) {
@@ -196,7 +190,7 @@ static void job_finished(struct job *job) {
     job_unref(job);
     exchange->job = NULL;
     resume(exchange);
-    run_daemon(http);
+    daemon_run(&http->daemon);
 }
 
 /* Its exchange is over already. */
@@ -334,7 +328,7 @@ static enum MHD_Result complete(struct exchange *exchange) {
 /* What metrics cannot count by themselves. */
 static void note_state(struct http *http) {
     struct metrics *metrics = &http->api.runs->metrics;
-    metrics->connections = http_connections(http);
+    metrics->connections = daemon_connections(&http->daemon);
     metrics->exchanges = http->exchanges;
     metrics->held_bytes = http->held;
 }
@@ -400,99 +394,12 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
     http->exchanges--;
 }
 
-/* --- The daemon in the loop --- */
-
-static void timed_out(uv_timer_t *timer) {
-    run_daemon(timer->data);
-}
-
-size_t http_connections(const struct http *http) {
-    return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
-}
-
-static void run_daemon(struct http *http) {
-    MHD_UNSIGNED_LONG_LONG ms;
-    size_t before;
-    /* At its limit of connections or descriptors the library takes the listening socket out of its epoll
-     * set, and puts it back only when it is run after one of them has ended. */
-    do {
-        before = http_connections(http);
-        MHD_run(http->daemon);
-    } while (http_connections(http) < before);
-    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES)
-        uv_timer_start(&http->timeout, timed_out, ms, 0);
-    else
-        uv_timer_stop(&http->timeout);
-}
-
-static void events_ready(uv_poll_t *poll, int status, int events) {
-    (void)status;
-    (void)events;
-    run_daemon(poll->data);
-}
-
-__attribute__((format(printf, 2, 0))) static void log_library(void *context, const char *format, va_list args) {
-    char line[256];
-    (void)context;
-    vsnprintf(line, sizeof line, format, args);
-    line[strcspn(line, "\n")] = '\0';
-    log_debug("%s", line);
-}
-
-/* A path is compared as a string: what is behind a %00 must not be lost on the way, or any path would do. */
-static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
-    (void)context;
-    (void)connection;
-    return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
-}
+/* --- Doors --- */
 
 int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
                struct journal *journal, int take_listen) {
-    *http = (struct http){.api = {.config = config, .runs = runs}, .journal = journal, .loop = loop, .closing = -1};
-    runs->metrics.connections_most = lines_leave(config);
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, http,
-        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
-        MHD_OPTION_NOTIFY_COMPLETED, forget, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)runs->metrics.connections_most,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)(64 << 10), MHD_OPTION_END);
-    if (http->daemon == NULL) {
-        fd_close(take_listen);
-        return errno != 0 ? -errno : -EIO;
-    }
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    http->events.data = http;
-    http->timeout.data = http;
-    int r = uv_timer_init(loop, &http->timeout);
-    if (r == 0)
-        r = uv_poll_init(loop, &http->events, info->epoll_fd);
-    return r < 0 ? r : uv_poll_start(&http->events, UV_READABLE, events_ready);
-}
-
-/* 1 where there was one, 0 where nobody waits, or -EBUSY where there is no room. */
-static int take_in(struct http *http) {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    if (http_connections(http) >= http->api.runs->metrics.connections_most)
-        return -EBUSY;
-    int fd = accept4(http->closing, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return errno == EMFILE || errno == ENFILE ? -EBUSY : errno == ECONNABORTED || errno == EINTR ? 1 : 0;
-    MHD_add_connection(http->daemon, fd, (struct sockaddr *)&address, length); /* takes fd, or closes it */
-    return 1;
-}
-
-bool http_close_door(struct http *http) {
-    if (http->daemon == NULL || http->door_closed)
-        return true;
-    if (http->closing < 0)
-        http->closing = MHD_quiesce_daemon(http->daemon);
-    int r;
-    while ((r = take_in(http)) > 0)
-        run_daemon(http);
-    if (r < 0)
-        return false;
-    http->closing = fd_close(http->closing);
-    http->door_closed = true;
-    return true;
+    *http = (struct http){.api = {.config = config, .runs = runs}, .journal = journal};
+    unsigned most = (unsigned)lines_leave(config);
+    runs->metrics.connections_most = most;
+    return daemon_start(&http->daemon, loop, take_listen, most, (unsigned)config->idle_s, handle, forget, http);
 }

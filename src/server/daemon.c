@@ -1,0 +1,112 @@
+/* The HTTP daemon: see daemon.h. Runs in the server's event loop; libmicrohttpd parses what clients send. */
+#include "server/daemon.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* --- In the loop --- */
+
+static void timed_out(uv_timer_t *timer) {
+    daemon_run(timer->data);
+}
+
+unsigned daemon_connections(const struct daemon *daemon) {
+    if (daemon->library == NULL)
+        return 0;
+    return MHD_get_daemon_info(daemon->library, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
+void daemon_run(struct daemon *daemon) {
+    MHD_UNSIGNED_LONG_LONG ms;
+    unsigned before;
+    /* At its limit of connections or descriptors the library takes the listening socket out of its epoll
+     * set, and puts it back only when it is run after one of them has ended. */
+    do {
+        before = daemon_connections(daemon);
+        MHD_run(daemon->library);
+    } while (daemon_connections(daemon) < before);
+    if (MHD_get_timeout(daemon->library, &ms) == MHD_YES)
+        uv_timer_start(&daemon->timeout, timed_out, ms, 0);
+    else
+        uv_timer_stop(&daemon->timeout);
+}
+
+static void events_ready(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    daemon_run(poll->data);
+}
+
+__attribute__((format(printf, 2, 0))) static void log_library(void *context, const char *format, va_list args) {
+    char line[256];
+    (void)context;
+    vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\n")] = '\0';
+    log_debug("%s", line);
+}
+
+/* A path is compared as a string: what is behind a %00 must not be lost on the way, or any path would do. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+}
+
+int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsigned connections, unsigned idle_s,
+                 MHD_AccessHandlerCallback handle, MHD_RequestCompletedCallback forget, void *context) {
+    *daemon = (struct daemon){.most = connections, .closing = -1};
+    daemon->library = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, context,
+        MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
+        MHD_OPTION_NOTIFY_COMPLETED, forget, context, MHD_OPTION_CONNECTION_LIMIT, connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(64 << 10), MHD_OPTION_END);
+    if (daemon->library == NULL) {
+        fd_close(take_listen);
+        return errno != 0 ? -errno : -EIO;
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon->library, MHD_DAEMON_INFO_EPOLL_FD);
+    daemon->events.data = daemon->timeout.data = daemon;
+    int r = uv_timer_init(loop, &daemon->timeout);
+    if (r == 0)
+        r = uv_poll_init(loop, &daemon->events, info->epoll_fd);
+    return r < 0 ? r : uv_poll_start(&daemon->events, UV_READABLE, events_ready);
+}
+
+void daemon_run_soon(struct daemon *daemon) {
+    uv_timer_start(&daemon->timeout, timed_out, 0, 0);
+}
+
+/* 1 where there was one, 0 where nobody waits, or -EBUSY where there is no room. */
+static int take_in(struct daemon *daemon) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (daemon_connections(daemon) >= daemon->most)
+        return -EBUSY;
+    int fd = accept4(daemon->closing, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE ? -EBUSY : errno == ECONNABORTED || errno == EINTR ? 1 : 0;
+    MHD_add_connection(daemon->library, fd, (struct sockaddr *)&address, length); /* takes fd, or closes it */
+    return 1;
+}
+
+bool daemon_close_door(struct daemon *daemon) {
+    if (daemon->library == NULL || daemon->door_closed)
+        return true;
+    if (daemon->closing < 0)
+        daemon->closing = MHD_quiesce_daemon(daemon->library);
+    int r;
+    while ((r = take_in(daemon)) > 0)
+        daemon_run(daemon);
+    if (r < 0)
+        return false;
+    daemon->closing = fd_close(daemon->closing);
+    daemon->door_closed = true;
+    return true;
+}
