@@ -132,6 +132,12 @@ static void add_layers(struct exposition *to, const struct isolation *workers) {
         exposition_sample(to, 1, "layer=\"%s\",status=\"%s\"", layer_name(i), layer_status_name(workers->layers[i].status));
 }
 
+static void add_log(struct exposition *to, const struct metrics *metrics) {
+    exposition_metric(to, "python_executor_log_lines_dropped_total", "counter", "Lines that are not in the log of the server.");
+    exposition_sample(to, metrics->log_left_out, "reason=\"rate\"");
+    exposition_sample(to, metrics->log_lost, "reason=\"reader\"");
+}
+
 /* --- HTTP and the server itself --- */
 
 static void add_http(struct exposition *to, const struct metrics *metrics) {
@@ -179,6 +185,7 @@ int exposition_respond(struct response *ret_response, const struct runs *runs, c
     add_http(&to, &runs->metrics);
     add_single(&to, "python_executor_ready", "gauge", "Whether GET /readyz says so.", health_unready(runs) == NULL);
     add_single(&to, "python_executor_draining", "gauge", "Whether it takes no more and finishes what it has.", runs->draining);
+    add_log(&to, &runs->metrics);
     add_process(&to, &runs->metrics);
     add_build(&to, runs->pool.python);
     *ret_response = (struct response){.status = 200, .content_type = EXPOSITION_TYPE};

@@ -88,13 +88,13 @@ static enum MHD_Result send_response(struct exchange *exchange) {
         return MHD_NO;
     made->body = NULL; /* the library's now, for as long as the exchange lasts */
     exchange->call.access.status = made->status;
-    exchange->call.access.sent = made->size;
+    bool is_head = strcmp(exchange->call.access.method, "HEAD") == 0; /* only the headers are sent */
+    exchange->call.access.sent = is_head ? 0 : made->size;
     add_headers(exchange, response);
     enum MHD_Result r = MHD_queue_response(exchange->connection, made->status, response);
     MHD_destroy_response(response);
-    bool is_head = strcmp(exchange->call.access.method, "HEAD") == 0; /* only the headers are sent */
     if (!exchange->gone)
-        metrics_count_response(metrics_of(exchange), made->status, is_head ? 0 : made->size);
+        metrics_count_response(metrics_of(exchange), made->status, exchange->call.access.sent);
     return r;
 }
 
@@ -331,6 +331,8 @@ static void note_state(struct http *http) {
     metrics->connections = daemon_connections(&http->daemon);
     metrics->exchanges = http->exchanges;
     metrics->held_bytes = http->held;
+    metrics->log_lost = http->journal->lost_ever;
+    metrics->log_left_out = http->journal->left_out_ever;
 }
 
 static int route(struct exchange *exchange, const char *method, const char *path) {

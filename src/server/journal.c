@@ -42,8 +42,10 @@ static void write_waiting(struct journal *journal) {
 }
 
 static void keep(struct journal *journal, const struct line *line, size_t max) {
-    if (journal->waiting.len + line->len > max || buf_add(&journal->waiting, line->data, line->len) < 0)
-        journal->lost++;
+    if (journal->waiting.len + line->len <= max && buf_add(&journal->waiting, line->data, line->len) == 0)
+        return;
+    journal->lost++;
+    journal->lost_ever++;
 }
 
 static void tell_lost(struct journal *journal) {
@@ -92,6 +94,7 @@ void journal_add(struct journal *journal, const struct access *access) {
         journal->in_window = 0;
     }
     if (journal->in_window >= journal->config->log_rate) {
+        journal->left_out_ever++;
         /* Where nobody asks for more they are told of when the second is over. */
         if (journal->left_out++ == 0 && !journal->stuck)
             uv_timer_start(&journal->timer, timer_ended, (journal->window_us + SECOND_US - now) / 1000 + 1, 0);

@@ -24,6 +24,7 @@ struct journal {
     bool stuck;     /* the reader is behind: not before the timer comes */
     uint64_t lost;  /* lines for which there was no room */
     uint64_t window_us, in_window, left_out; /* requests of the second that began then */
+    uint64_t lost_ever, left_out_ever;
     uv_prepare_t before_sleep;
     uv_timer_t timer;
 };

@@ -51,6 +51,8 @@ struct metrics {
     size_t connections_most; /* at once */
     size_t exchanges;        /* begun and not completely answered */
     size_t held_bytes;       /* of bodies in memory */
+    uint64_t log_lost;       /* lines: nobody read them in time */
+    uint64_t log_left_out;   /* lines of requests: there were too many in a second */
 };
 
 void metrics_init(struct metrics *ret_metrics);

@@ -348,6 +348,20 @@ def test_open_connections(start):
     assert Metrics(client.ask("GET", "/metrics")[2].decode()).value("python_executor_held_bytes") == 0
 
 
+def test_lines_that_the_log_does_not_have(start):
+    one = start("--preload=", "--log-rate=3")
+    for _ in range(40):
+        one.ask("GET", "/healthz")
+    dropped = scrape(one).by("python_executor_log_lines_dropped_total", "reason")
+    assert dropped["rate"] > 0 and dropped["reader"] == 0
+
+    def lines():
+        return len(re.findall(r"GET /(?:healthz|metrics) 200", one.log))
+
+    # The scrape's own line came behind its answer, if there was room for it.
+    assert wait_until(lambda: lines() + dropped["rate"] >= 40) and lines() + dropped["rate"] <= 41
+
+
 @unsanitized
 def test_what_the_server_itself_has_used(start):
     one = start("--preload=")
