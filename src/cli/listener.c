@@ -5,9 +5,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -84,4 +87,47 @@ void listener_shut(int fd) {
     };
     const struct sock_fprog filter = {.len = sizeof rules / sizeof rules[0], .filter = rules};
     (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
+/* --- Handed over --- */
+
+enum { LISTEN_FDS_START = 3 }; /* sd_listen_fds(3) */
+
+static int option_of(int fd, int option) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -1 : value;
+}
+
+static bool listens_on_tcp(int fd) {
+    int domain = option_of(fd, SO_DOMAIN);
+    return (domain == AF_INET || domain == AF_INET6) && option_of(fd, SO_TYPE) == SOCK_STREAM &&
+           option_of(fd, SO_ACCEPTCONN) == 1;
+}
+
+/* How many there are for this process; they may have been meant for one that we were started by. */
+static long take_count(void) {
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    bool ours = pid != NULL && count != NULL && strtol(pid, NULL, 10) == (long)getpid();
+    long found = ours ? strtol(count, NULL, 10) : 0;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return found;
+}
+
+int listener_inherit(char *ret_url, size_t url_size, struct failure *ret_failure) {
+    long count = take_count();
+    if (count <= 0)
+        return -ENOENT;
+    if (count > 1)
+        return failure_set(ret_failure, EINVAL, "socket", "%ld sockets were handed over, and one can be served: give the "
+                           "socket unit one ListenStream=", count);
+    if (!listens_on_tcp(LISTEN_FDS_START))
+        return failure_set(ret_failure, EINVAL, "socket", "what was handed over is no listening TCP socket: the socket unit "
+                           "takes ListenStream=ADDRESS:PORT and Accept=no");
+    if (fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC) < 0 || fcntl(LISTEN_FDS_START, F_SETFL, O_NONBLOCK) < 0)
+        return failure_set(ret_failure, errno, "socket", "fcntl(): %s", strerror(errno));
+    describe(LISTEN_FDS_START, ret_url, url_size);
+    return LISTEN_FDS_START;
 }

@@ -150,6 +150,95 @@ static void test_hosts_that_are_none(void **state) {
     assert_non_null(strstr(failure.text, "192.0.2.1 is no address of this machine"));
 }
 
+/* --- A socket that was handed over --- */
+
+/* Puts fd at 3 as a service manager does, for process `pid`, and says that there are `count`. */
+static void hand_over(int fd, pid_t pid, const char *count) {
+    char number[16];
+    assert_int_equal(dup2(fd, 3), 3); /* cmocka opens nothing that would be lost by it */
+    snprintf(number, sizeof number, "%d", (int)pid);
+    setenv("LISTEN_PID", number, 1);
+    setenv("LISTEN_FDS", count, 1);
+    setenv("LISTEN_FDNAMES", "a", 1);
+}
+
+static int inherit(char url[128], struct failure *failure) {
+    *failure = (struct failure){0};
+    int fd = listener_inherit(url, 128, failure);
+    assert_null(getenv("LISTEN_PID"));
+    assert_null(getenv("LISTEN_FDS"));
+    assert_null(getenv("LISTEN_FDNAMES"));
+    return fd;
+}
+
+static int listen_at_once(int domain, int type, bool listens) {
+    const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr none = {.sa_family = AF_UNIX}; /* takes a name of the kernel's */
+    int fd = socket(domain, type, 0);
+    if (domain == AF_INET)
+        assert_int_equal(bind(fd, (const struct sockaddr *)&v4, sizeof v4), 0);
+    else
+        assert_int_equal(bind(fd, &none, sizeof none.sa_family), 0);
+    if (listens)
+        assert_int_equal(listen(fd, 5), 0);
+    return fd;
+}
+
+static void test_the_socket_of_a_service_manager(void **state) {
+    struct failure failure;
+    char url[128], expected[128];
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    (void)state;
+    int fd = listen_at_once(AF_INET, SOCK_STREAM, true);
+    getsockname(fd, (struct sockaddr *)&address, &size);
+    snprintf(expected, sizeof expected, "http://127.0.0.1:%u", ntohs(address.sin_port));
+    hand_over(fd, getpid(), "1");
+    if (fd != 3)
+        close(fd);
+    assert_int_equal(inherit(url, &failure), 3);
+    assert_string_equal(url, expected);
+    assert_int_equal(fcntl(3, F_GETFD), FD_CLOEXEC);
+    assert_true((fcntl(3, F_GETFL) & O_NONBLOCK) != 0);
+    close(3);
+}
+
+static void test_none_was_handed_over(void **state) {
+    struct failure failure;
+    char url[128];
+    (void)state;
+    assert_int_equal(inherit(url, &failure), -ENOENT);
+    hand_over(STDERR_FILENO, getpid(), "0");
+    assert_int_equal(inherit(url, &failure), -ENOENT);
+    hand_over(STDERR_FILENO, getpid() + 1, "1"); /* meant for somebody else */
+    assert_int_equal(inherit(url, &failure), -ENOENT);
+    close(3);
+}
+
+static void test_sockets_that_cannot_be_served(void **state) {
+    static const struct {
+        int domain, type;
+        bool listens;
+    } sockets[] = {{AF_INET, SOCK_STREAM, false}, {AF_INET, SOCK_DGRAM, false}, {AF_UNIX, SOCK_STREAM, true}};
+    struct failure failure;
+    char url[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++) {
+        int fd = listen_at_once(sockets[i].domain, sockets[i].type, sockets[i].listens);
+        hand_over(fd, getpid(), "1");
+        assert_int_equal(inherit(url, &failure), -EINVAL);
+        assert_non_null(strstr(failure.text, "no listening TCP socket"));
+        close(fd);
+    }
+    hand_over(STDERR_FILENO, getpid(), "1");
+    assert_int_equal(inherit(url, &failure), -EINVAL);
+    hand_over(STDERR_FILENO, getpid(), "2");
+    assert_int_equal(inherit(url, &failure), -EINVAL);
+    assert_non_null(strstr(failure.text, "2 sockets"));
+    assert_non_null(strstr(failure.text, "one ListenStream="));
+    close(3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_url_leads_to_it),
@@ -159,6 +248,9 @@ int main(void) {
         cmocka_unit_test(test_a_port_in_use_is_named),
         cmocka_unit_test(test_a_restart_need_not_wait),
         cmocka_unit_test(test_hosts_that_are_none),
+        cmocka_unit_test(test_the_socket_of_a_service_manager),
+        cmocka_unit_test(test_none_was_handed_over),
+        cmocka_unit_test(test_sockets_that_cannot_be_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
