@@ -163,16 +163,23 @@ def poorly(uid, *arguments):
     return [sys.executable, os.path.join(ROOT, "tests", "launch_poorly.py"), str(uid), *map(str, arguments)]
 
 
+def inheriting(sockets, *arguments):
+    """A command that runs the given one with these sockets handed over; they must be passed on to it."""
+    numbers = ",".join(str(one.fileno()) for one in sockets)
+    return [sys.executable, os.path.join(ROOT, "tests", "launch_inheriting.py"), numbers, *map(str, arguments)]
+
+
 # --- The service ------------------------------------------------------------------------------------
 
 
 class Service:
     """A running instance with the given options. `poor`: as an ordinary user, whose id is uid_base, on a platform
-    that grants no namespaces. `behind`: a command that runs the rest of its arguments elsewhere."""
+    that grants no namespaces. `behind`: a command that runs the rest of its arguments elsewhere. `sockets`: handed over
+    to it, as a service manager does."""
 
     count = 0
 
-    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False, behind=()):
+    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False, behind=(), sockets=()):
         Service.count += 1
         self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 266 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
@@ -183,10 +190,13 @@ class Service:
         arguments = [program, f"--port={port}", self.tag, "--log-format=text", *map(str, options)]
         if poor:
             arguments = poorly(self.uid_base, *arguments)
+        if sockets:
+            arguments = inheriting(sockets, *arguments)
         arguments = [*behind, *arguments]
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 arguments, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
+                pass_fds=[one.fileno() for one in sockets],
                 env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), SECRET_NAME: SECRET, **(environment or {})},
             )
         self.port = self.wait_for_port()

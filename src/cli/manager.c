@@ -11,6 +11,7 @@
 #include "cli/children.h"
 #include "cli/grants.h"
 #include "cli/listener.h"
+#include "cli/notify.h"
 #include "cli/succession.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/credentials.h"
@@ -38,6 +39,7 @@ struct manager {
     char url[128];
     int listen_fd;
     int signal_fd;
+    struct notify notify;
     struct child server;
     struct succession succession;
     uint64_t begun_us;
@@ -45,6 +47,8 @@ struct manager {
     unsigned server_pause_ms;
     bool served;   /* it has been ready once */
     bool complete; /* and all that is preloaded was there */
+    bool reloading; /* SIGHUP came */
+    bool kept;      /* another holds the listening socket, for the next start as well */
     enum stage { STAGE_SERVING, STAGE_ANNOUNCING, STAGE_SHUT } stage;
     uint64_t stage_ends_us; /* of those behind SIGTERM */
     int status;
@@ -107,12 +111,15 @@ static void announce(struct manager *manager) {
 #endif
     print_limits(manager->config);
     log_announce("ready in %.2f s, listening on %s", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
+    notify_ready(&manager->notify, "Serving on %s", manager->url);
 }
 
 /* Before the service has been ready once, what fails would fail again: say it and stop. */
 static void give_up(struct manager *manager, const struct failure *failure) {
-    if (failure != NULL)
+    if (failure != NULL) {
         grants_tell_for(failure);
+        notify_status(&manager->notify, "Cannot serve: %.*s", (int)sizeof failure->text, failure->text);
+    }
     manager->status = EXIT_FAILURE;
     manager->done = true;
 }
@@ -126,6 +133,10 @@ static void watch_succession(struct manager *manager) {
     if (succession->complete && !manager->complete)
         log_info("all that is preloaded is there after %.2f s", (double)(clock_us() - manager->begun_us) / 1e6);
     manager->complete = succession->complete;
+    if (manager->reloading && manager->served && manager->stage == STAGE_SERVING && succession_is_settled(succession)) {
+        manager->reloading = false;
+        notify_ready(&manager->notify, "Serving on %s", manager->url);
+    }
 }
 
 /* The server has little to say: it reads hostile bytes, and what it is not to say is not believed. */
@@ -198,10 +209,11 @@ static void shut(struct manager *manager) {
     manager->stage_ends_us = clock_us() + (manager->config->drain_ms + 1000) * 1000;
     log_info("stopping: finishing what runs, at most %llu ms", (unsigned long long)manager->config->drain_ms);
     /* The kernel refuses connections only when the last descriptor of the socket is closed; the server
-     * closes its own. */
-    listener_shut(manager->listen_fd);
+     * closes its own. One that is kept goes on taking them, for the next start. */
+    if (!manager->kept)
+        listener_shut(manager->listen_fd);
     manager->listen_fd = fd_close(manager->listen_fd);
-    tell_server(manager, MESSAGE_SHUT);
+    tell_server(manager, manager->kept ? MESSAGE_LEAVE : MESSAGE_SHUT);
 }
 
 static void stop(struct manager *manager) {
@@ -209,6 +221,8 @@ static void stop(struct manager *manager) {
         manager->done = true; /* the second time, or nothing to wait for: at once */
         return;
     }
+    /* And another second until all are gone. */
+    notify_stopping(&manager->notify, (manager->config->announce_ms + manager->config->drain_ms + 2000) * 1000);
     tell_server(manager, MESSAGE_DRAIN);
     if (manager->config->announce_ms == 0) {
         shut(manager);
@@ -232,6 +246,8 @@ static void end_stage(struct manager *manager) {
 /* What was read at the start is read again, and takes effect without an interruption. */
 static void reload(struct manager *manager) {
     log_info("SIGHUP: a fresh zygote takes over when it has imported what is installed now");
+    notify_reloading(&manager->notify);
+    manager->reloading = true;
     succession_renew(&manager->succession);
 }
 
@@ -258,8 +274,9 @@ static int until_ms(uint64_t at_us) {
     return at_us > now ? (int)((at_us - now + 999) / 1000) : 0;
 }
 
-static int timeout_ms(const struct manager *manager) {
-    int ms = succession_timeout_ms(&manager->succession);
+static int timeout_ms(struct manager *manager) {
+    uint64_t alive_us = notify_watchdog(&manager->notify, clock_us());
+    int ms = sooner(succession_timeout_ms(&manager->succession), alive_us != UINT64_MAX ? until_ms(alive_us) : -1);
     if (manager->stage != STAGE_SERVING)
         return sooner(ms, until_ms(manager->stage_ends_us));
     return manager->server.pid == 0 ? sooner(ms, until_ms(manager->server_after_us)) : ms;
@@ -324,8 +341,11 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
         log_warning("user id %d is nobody's, and so everybody's who has no other: start the service as a user of its own",
                     (int)POLICY_UID);
     cgroup_sweep();
-    manager->listen_fd = listener_open(manager->config->host, manager->config->port, manager->url,
-                                       sizeof manager->url, ret_failure);
+    manager->listen_fd = listener_inherit(manager->url, sizeof manager->url, ret_failure);
+    manager->kept = manager->listen_fd >= 0;
+    if (manager->listen_fd == -ENOENT)
+        manager->listen_fd = listener_open(manager->config->host, manager->config->port, manager->url,
+                                           sizeof manager->url, ret_failure);
     if (manager->listen_fd < 0)
         return manager->listen_fd;
     /* From here on it starts the others and ends them; nobody may look into it either. */
@@ -346,14 +366,17 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
 int manager_serve(const struct config *config) {
     struct manager manager = {.config = config, .begun_us = clock_us(), .listen_fd = -1, .signal_fd = -1};
     struct failure failure;
+    notify_init(&manager.notify);
     manager.server = (struct child){.control = -1};
     manager.programs = (struct programs){-1, -1};
     succession_init(&manager.succession, config, &manager.programs);
     if (prepare(&manager, &failure) < 0) {
         log_error("%s: %s", failure.stage, failure.text);
+        notify_status(&manager.notify, "Cannot serve: %s", failure.text);
         return EXIT_FAILURE;
     }
     run(&manager);
+    notify_done(&manager.notify);
     programs_close(&manager.programs);
     fd_close(manager.listen_fd);
     fd_close(manager.signal_fd);

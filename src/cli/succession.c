@@ -64,6 +64,11 @@ void succession_renew(struct succession *succession) {
     succession->renew_pause_ms = RENEW_FIRST_MS;
 }
 
+bool succession_is_settled(const struct succession *succession) {
+    bool waits_after_a_failure = succession->renew_after_us != 0;
+    return find((struct succession *)succession, ZYGOTE_FRESH) == NULL && (!succession->wanted || waits_after_a_failure);
+}
+
 /* When a zygote is to be started; 0 where none is, or none can be yet. */
 static uint64_t start_due_us(const struct succession *succession) {
     struct succession *all = (struct succession *)succession;

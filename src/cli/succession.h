@@ -60,6 +60,9 @@ void succession_init(struct succession *succession, const struct config *config,
 /* Another one, with the packages as they are on disk now, takes over when it is complete. */
 void succession_renew(struct succession *succession);
 
+/* Whether what succession_renew() asked for has come to an end, good or bad. */
+bool succession_is_settled(const struct succession *succession);
+
 /* Starts what is missing or wanted, if it is time. To be called whenever something has happened, and when
  * succession_timeout_ms() is over. */
 void succession_go_on(struct succession *succession);

@@ -96,13 +96,13 @@ static int take_in(struct daemon *daemon) {
     return 1;
 }
 
-bool daemon_close_door(struct daemon *daemon) {
+bool daemon_close_door(struct daemon *daemon, bool at_once) {
     if (daemon->library == NULL || daemon->door_closed)
         return true;
     if (daemon->closing < 0)
         daemon->closing = MHD_quiesce_daemon(daemon->library);
-    int r;
-    while ((r = take_in(daemon)) > 0)
+    int r = 0;
+    while (!at_once && (r = take_in(daemon)) > 0)
         daemon_run(daemon);
     if (r < 0)
         return false;

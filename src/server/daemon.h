@@ -25,8 +25,8 @@ void daemon_run(struct daemon *daemon);
 void daemon_run_soon(struct daemon *daemon);
 
 /* Takes in who has already connected, as far as there is room, and closes the listening socket when there is nobody left
- * before it; true when that is done. */
-bool daemon_close_door(struct daemon *daemon);
+ * before it; true when that is done. At once: who waits is left to whoever else holds the socket. */
+bool daemon_close_door(struct daemon *daemon, bool at_once);
 
 /* Connections that are open. */
 unsigned daemon_connections(const struct daemon *daemon);

@@ -15,7 +15,7 @@ enum { LOOK_MS = 5, SETTLE_MS = 20, QUIET_MS = 100, LAST_MS = 700 };
 
 static bool is_over(struct drain *drain) {
     uint64_t now = clock_us();
-    if (now < drain->shut_us + SETTLE_MS * 1000 || !daemon_close_door(&drain->http->daemon))
+    if (now < drain->shut_us + SETTLE_MS * 1000 || !daemon_close_door(&drain->http->daemon, false))
         return false;
     if (drain->http->exchanges > 0 || drain->http->begun != drain->begun) {
         drain->begun = drain->http->begun;

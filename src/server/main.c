@@ -70,6 +70,9 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
             drain_begin(&server->drain);
         } else if (message.kind == MESSAGE_SHUT) {
             drain_shut(&server->drain);
+        } else if (message.kind == MESSAGE_LEAVE) {
+            daemon_close_door(&server->http.daemon, true);
+            drain_shut(&server->drain);
         } else if (message.kind == MESSAGE_CONSOLE && fds[CONSOLE_STDERR] >= 0) {
             open_console(server, fds);
         }

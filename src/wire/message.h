@@ -10,6 +10,7 @@
  *   zygote           server         MESSAGE_CHANNEL    the next flavour is ready   its channel
  *   manager          server         MESSAGE_DRAIN      be not ready any more       -
  *   manager          server         MESSAGE_SHUT       take nobody new, and finish -
+ *   manager          server         MESSAGE_LEAVE      let nobody in, and finish   -
  *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
  *   manager          server         MESSAGE_CONSOLE    one run is here, of `run`   enum console_fd
  *   server           manager        MESSAGE_OUTCOME    how that run ended          -
@@ -44,6 +45,7 @@ enum message_kind {
     MESSAGE_CHANNEL = 1,
     MESSAGE_DRAIN,
     MESSAGE_SHUT,
+    MESSAGE_LEAVE,
     MESSAGE_RUN,
     MESSAGE_CANCEL,
     MESSAGE_ANSWERED,
