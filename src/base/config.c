@@ -188,10 +188,11 @@ bool config_is_on(const char *value) {
     return strcmp(value, "on") == 0;
 }
 
-/* `label` is how the user named the option: its flag or its variable. */
-static int set_option(struct config *config, const struct option_spec *option, const char *label,
-                      const char *value, struct failure *ret_failure) {
+int config_set(struct config *config, const struct option_spec *option, const char *label, const char *value,
+               struct failure *ret_failure) {
     uint64_t number;
+    if (value == NULL)
+        return failure_set(ret_failure, EINVAL, label, "needs a value");
     if (option->kind == OPTION_NUMBER) {
         if (parse_number(value, &number) < 0 || number < option->min || number > option->max)
             return failure_set(ret_failure, EINVAL, label,
@@ -202,47 +203,42 @@ static int set_option(struct config *config, const struct option_spec *option, c
     }
     bool good = option->allowed == NULL ? is_word_of(option->help, value) : value[strspn(value, option->allowed)] == '\0';
     if (!good || strlen(value) >= CONFIG_TEXT)
-        return failure_set(ret_failure, EINVAL, label, "'%.40s' is not allowed, it takes %s", value,
-                           option->help);
+        return failure_set(ret_failure, EINVAL, label, "'%.40s' is not allowed, it takes %s",
+                           option->secret ? "(what was given)" : value, option->help);
     snprintf(text_at(config, option), CONFIG_TEXT, "%s", value);
     return 0;
 }
 
-int config_from_environment(struct config *config, struct failure *ret_failure) {
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct option_spec *option = &config_options[i];
-        const char *value = getenv(option->environment);
-        if (value == NULL || *value == '\0')
-            continue;
-        int r = set_option(config, option, option->environment, value, ret_failure);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static const struct option_spec *find_option(const char *name, size_t length) {
+const struct option_spec *config_find(const char *name) {
     for (size_t i = 0; i < config_option_count; i++)
-        if (strlen(config_options[i].name) == length && strncmp(config_options[i].name, name, length) == 0)
+        if (strcmp(config_options[i].name, name) == 0)
             return &config_options[i];
     return NULL;
 }
 
+int config_take_flag(int left, char *const *argv, char ret_label[CONFIG_LABEL], const char **ret_value,
+                     struct failure *ret_failure) {
+    const char *arg = argv[0];
+    if (strncmp(arg, "--", 2) != 0)
+        return failure_set(ret_failure, EINVAL, "usage", "unexpected argument '%.60s'", arg);
+    size_t length = strcspn(arg, "=");
+    snprintf(ret_label, CONFIG_LABEL, "%.*s", (int)length, arg);
+    bool is_inside = arg[length] == '=';
+    *ret_value = is_inside ? arg + length + 1 : left > 1 ? argv[1] : NULL;
+    return is_inside || left == 1 ? 1 : 2;
+}
+
 int config_from_args(struct config *config, int argc, char *const *argv, struct failure *ret_failure) {
-    for (int i = 0; i < argc; i++) {
-        const char *arg = argv[i];
-        char label[32];
-        if (strncmp(arg, "--", 2) != 0)
-            return failure_set(ret_failure, EINVAL, "usage", "unexpected argument '%.60s'", arg);
-        size_t length = strcspn(arg + 2, "=");
-        const struct option_spec *option = find_option(arg + 2, length);
+    int used;
+    for (int i = 0; i < argc; i += used) {
+        char label[CONFIG_LABEL];
+        const char *value;
+        if ((used = config_take_flag(argc - i, argv + i, label, &value, ret_failure)) < 0)
+            return used;
+        const struct option_spec *option = config_find(label + 2);
         if (option == NULL)
-            return failure_set(ret_failure, EINVAL, "usage", "unknown option '%.60s'", arg);
-        snprintf(label, sizeof label, "--%s", option->name);
-        const char *value = arg[2 + length] == '=' ? arg + 3 + length : i + 1 < argc ? argv[++i] : NULL;
-        if (value == NULL)
-            return failure_set(ret_failure, EINVAL, label, "needs a value");
-        int r = set_option(config, option, label, value, ret_failure);
+            return failure_set(ret_failure, EINVAL, "usage", "unknown option '%.60s'", label);
+        int r = config_set(config, option, label, value, ret_failure);
         if (r < 0)
             return r;
     }
@@ -294,18 +290,11 @@ struct limit_range config_limit(const struct config *config, enum request_limit 
                                 .most = most != 0 ? most : usual};
 }
 
-int config_set_limit(struct config *config, const char *assignment, struct failure *ret_failure) {
-    size_t length = strcspn(assignment, "=");
-    for (size_t i = 0; i < LIMIT_COUNT; i++) {
-        char label[32];
-        if (strlen(limits[i].key) != length || strncmp(limits[i].key, assignment, length) != 0)
-            continue;
-        snprintf(label, sizeof label, "--limit %s", limits[i].key);
-        return set_option(config, option_at(limits[i].usual), label, assignment[length] == '=' ? assignment + length + 1 : "",
-                          ret_failure);
-    }
-    return failure_set(ret_failure, EINVAL, "--limit", "there is no '%.40s', it takes wall_ms, cpu_ms, memory_mb or output_kb",
-                       assignment);
+const struct option_spec *config_limit_option(const char *key) {
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        if (strcmp(limits[i].key, key) == 0)
+            return option_at(limits[i].usual);
+    return NULL;
 }
 
 static int check_limits(const struct config *config, struct failure *ret_failure) {
@@ -337,26 +326,33 @@ int config_check(const struct config *config, struct failure *ret_failure) {
 }
 
 int config_to_args(const struct config *config, char **ret_args, size_t count) {
-    struct config values = *config;
     size_t at = 0;
     while (at < count && ret_args[at] != NULL)
         at++;
     for (size_t i = 0; i < config_option_count; i++) {
         const struct option_spec *option = &config_options[i];
         char arg[CONFIG_TEXT + 64];
+        char text[CONFIG_TEXT];
+        if (option->secret)
+            continue; /* whoever lists processes sees it, and no child needs it */
         if (at + 1 >= count)
             return -E2BIG;
-        if (option->kind == OPTION_TEXT)
-            snprintf(arg, sizeof arg, "--%s=%s", option->name, text_at(&values, option));
-        else
-            snprintf(arg, sizeof arg, "--%s=%llu", option->name,
-                     (unsigned long long)*number_at(&values, option));
+        config_value(config, option, text);
+        snprintf(arg, sizeof arg, "--%s=%s", option->name, text);
         ret_args[at] = strdup(arg);
         if (ret_args[at] == NULL)
             return -ENOMEM;
         ret_args[++at] = NULL;
     }
     return 0;
+}
+
+void config_value(const struct config *config, const struct option_spec *option, char ret_text[CONFIG_TEXT]) {
+    const char *at = (const char *)config + option->offset;
+    if (option->kind == OPTION_TEXT)
+        snprintf(ret_text, CONFIG_TEXT, "%s", at);
+    else
+        snprintf(ret_text, CONFIG_TEXT, "%llu", (unsigned long long)*(const uint64_t *)(const void *)at);
 }
 
 void config_fallback(const struct option_spec *option, char ret_text[CONFIG_TEXT]) {

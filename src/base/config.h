@@ -15,7 +15,7 @@
 
 /* CONFIG_SLOTS: of one zygote, of which there is one for each of so many flavours, and all of that twice while others
  * take over. CONFIG_UIDS: the server's user id, and one for each slot. */
-enum { CONFIG_TEXT = 256, CONFIG_ARGS = 96, CONFIG_SLOTS = 256, CONFIG_FLAVOURS = 4 };
+enum { CONFIG_TEXT = 256, CONFIG_LABEL = 32, CONFIG_ARGS = 96, CONFIG_SLOTS = 256, CONFIG_FLAVOURS = 4 };
 /* Bodies and answers that the server holds at once, as so many bodies of the largest size. */
 enum { CONFIG_HELD = 16 };
 enum { CONFIG_UIDS = 1 + 2 * CONFIG_FLAVOURS * CONFIG_SLOTS };
@@ -98,10 +98,23 @@ bool config_is_on(const char *value);
 /* The defaults. Those that are worked out at start (see cli/fit.h) are 0, which no option can be set to. */
 void config_init(struct config *ret_config);
 
-/* Takes what the environment says. 0, or a negative errno with the variable, value and range named. */
-int config_from_environment(struct config *config, struct failure *ret_failure);
+/* NULL where there is no option of that name. */
+const struct option_spec *config_find(const char *name);
 
-/* Takes `--name value` and `--name=value`. 0, or a negative errno with the flag and range named. */
+/* Sets one option from text, NULL where there is none. `label` is how the user named it: its flag, its variable. 0, or a negative
+ * errno with label, value and range named. */
+int config_set(struct config *config, const struct option_spec *option, const char *label, const char *value,
+               struct failure *ret_failure);
+
+/* The value as config_set() would take it. */
+void config_value(const struct config *config, const struct option_spec *option, char ret_text[CONFIG_TEXT]);
+
+/* Takes `--name value` or `--name=value` apart; ret_value is NULL where there is none. Returns how many arguments that are, or a
+ * negative errno. */
+int config_take_flag(int left, char *const *argv, char ret_label[CONFIG_LABEL], const char **ret_value,
+                     struct failure *ret_failure);
+
+/* Takes any number of flags. 0, or a negative errno with the flag and its range named. */
 int config_from_args(struct config *config, int argc, char *const *argv, struct failure *ret_failure);
 
 /* What no single option can see: limits that contradict each other. */
@@ -117,9 +130,8 @@ struct limit_range {
     uint64_t most;
 };
 
-/* Sets what a request that says nothing gets, from `KEY=VALUE` with a key of requests. 0, or a negative errno with the
- * key and range named. */
-int config_set_limit(struct config *config, const char *assignment, struct failure *ret_failure);
+/* The option that says what a request gets which does not have this key; NULL where there is no such limit. */
+const struct option_spec *config_limit_option(const char *key);
 
 struct limit_range config_limit(const struct config *config, enum request_limit limit);
 

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/flavour.h"
+#include "cli/settings.h"
 #include "wire/console.h"
 #include "wire/frame.h"
 
@@ -26,6 +27,7 @@ struct item {
 
 struct taker {
     struct arguments *arguments;
+    struct settings settings;
     const char *script; /* its path */
     struct item items[ITEMS_MAX];
     size_t count;
@@ -139,10 +141,23 @@ static const struct command_option *find_own(const char *name, size_t length) {
     return NULL;
 }
 
+/* `KEY=VALUE`, with a key of requests. */
+static int take_limit(struct taker *taker, const char *assignment, struct failure *ret_failure) {
+    char key[21], label[CONFIG_LABEL];
+    size_t length = strcspn(assignment, "=");
+    snprintf(key, sizeof key, "%.*s", (int)length, assignment);
+    snprintf(label, sizeof label, "--limit %s", key);
+    const struct option_spec *option = config_limit_option(key);
+    if (option == NULL)
+        return failure_set(ret_failure, EINVAL, "--limit",
+                           "there is no '%.40s', it takes wall_ms, cpu_ms, memory_mb, output_kb or scratch_mb", assignment);
+    return settings_set(&taker->settings, option, label, assignment[length] == '=' ? assignment + length + 1 : "", ret_failure);
+}
+
 static int take_own(struct taker *taker, const struct command_option *option, const char *value,
                     struct failure *ret_failure) {
     if (option->part == 0)
-        return config_set_limit(&taker->arguments->config, value, ret_failure);
+        return take_limit(taker, value, ret_failure);
     if (taker->count == ITEMS_MAX)
         return failure_set(ret_failure, E2BIG, "usage", "more than %d options", (int)ITEMS_MAX);
     taker->items[taker->count++] = (struct item){(enum console_part)option->part, value};
@@ -169,7 +184,7 @@ static int take_one(struct taker *taker, int left, char *const *argv, struct fai
     bool takes_next = (own == NULL || own->value != NULL) && inside == NULL;
     int used = takes_next && left > 1 ? 2 : 1;
     if (own == NULL)
-        return (r = config_from_args(&taker->arguments->config, used, argv, ret_failure)) < 0 ? r : used;
+        return settings_flag(&taker->settings, used, argv, ret_failure);
     char label[32];
     snprintf(label, sizeof label, "--%s", own->name);
     if (own->value == NULL && inside != NULL)
@@ -181,10 +196,10 @@ static int take_one(struct taker *taker, int left, char *const *argv, struct fai
 }
 
 /* A run of one's own: nothing else waits, and what it prints is not kept for long. */
-static void init_config(struct config *config) {
-    config_init(config);
-    config->stdout_kb = config->stderr_kb = PRINTED_KB;
-    snprintf(config->log, sizeof config->log, "warning");
+static void init_settings(struct settings *settings) {
+    settings_init(settings);
+    settings->config.stdout_kb = settings->config.stderr_kb = PRINTED_KB;
+    snprintf(settings->config.log, sizeof settings->config.log, "warning");
 }
 
 /* What `run` decides, whatever the environment says to a service on this machine. */
@@ -197,19 +212,25 @@ static void settle_config(struct config *config) {
     snprintf(config->log_format, sizeof config->log_format, "text"); /* on the user's standard error */
 }
 
+static int take_settings(struct taker *taker, int argc, char *const *argv, struct failure *ret_failure) {
+    int r = 0;
+    init_settings(&taker->settings);
+    for (int at = 0; r >= 0 && at < argc; at += r)
+        r = take_one(taker, argc - at, argv + at, ret_failure);
+    if (r >= 0 && taker->script == NULL)
+        r = failure_set(ret_failure, EINVAL, "usage", "which script? A file, or - for standard input");
+    return r < 0 ? r : settings_read(&taker->settings, ret_failure);
+}
+
 int arguments_take(struct arguments *ret_arguments, int argc, char *const *argv, struct failure *ret_failure) {
     static struct taker taker; /* large */
     taker = (struct taker){.arguments = ret_arguments};
     *ret_arguments = (struct arguments){0};
     buf_init(&ret_arguments->request, CONSOLE_MAX);
-    init_config(&ret_arguments->config);
-    int r = config_from_environment(&ret_arguments->config, ret_failure);
-    for (int at = 0; r >= 0 && at < argc; at += r)
-        r = take_one(&taker, argc - at, argv + at, ret_failure);
-    if (r >= 0 && taker.script == NULL)
-        r = failure_set(ret_failure, EINVAL, "usage", "which script? A file, or - for standard input");
+    int r = take_settings(&taker, argc, argv, ret_failure);
     if (r < 0)
         return r;
+    ret_arguments->config = taker.settings.config;
     settle_config(&ret_arguments->config);
     if ((r = config_check(&ret_arguments->config, ret_failure)) < 0 || (r = add_all(&taker, ret_failure)) < 0)
         buf_done(&ret_arguments->request);

@@ -1,7 +1,6 @@
 /* The table of commands: see commands.h. Each runs as whoever calls it. */
 #include "cli/commands.h"
 
-#include "base/config.h"
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/doctor.h"
@@ -9,6 +8,7 @@
 #include "cli/health.h"
 #include "cli/manager.h"
 #include "cli/run.h"
+#include "cli/settings.h"
 #include "cli/status.h"
 
 #include <signal.h>
@@ -16,16 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static int take_options(int argc, char *const *argv, struct config *ret_config) {
-    struct failure failure;
-    config_init(ret_config);
-    if (config_from_environment(ret_config, &failure) == 0 && config_from_args(ret_config, argc, argv, &failure) == 0 &&
-        config_check(ret_config, &failure) == 0)
-        return 0;
-    fprintf(stderr, "python-executor: %s: %s\nTry python-executor --help.\n", failure.stage, failure.text);
-    return -1;
-}
 
 /* The children get the format that is decided here. */
 static void start_log(struct config *config) {
@@ -38,17 +28,19 @@ static void start_log(struct config *config) {
 }
 
 static int serve(int argc, char *const *argv) {
-    struct config config;
+    struct settings settings;
+    struct config *config = &settings.config;
     struct fit fit;
     char text[FIT_TEXT];
-    if (take_options(argc, argv, &config) < 0)
+    if (settings_take(&settings, argc, argv) < 0)
         return EXIT_USAGE;
     signal(SIGPIPE, SIG_IGN); /* a closed standard output must not end the service */
-    start_log(&config);
-    fit_into_container(&config, &fit);
-    fit_describe(&fit, &config, text);
+    start_log(config);
+    settings_warn_of_slips();
+    fit_into_container(config, &fit);
+    fit_describe(&fit, config, text);
     log_line(fit_is_met(&fit) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "%s", text);
-    return manager_serve(&config);
+    return manager_serve(config);
 }
 
 /* Without a flag that is no option of the configuration. Returns how many are left. */
@@ -65,29 +57,29 @@ static int take_flag(int argc, char *const *argv, const char *flag, char **ret_r
 }
 
 static int doctor(int argc, char *const *argv) {
-    struct config config;
+    struct settings settings;
     struct fit fit;
     char *rest[argc + 1];
     bool json;
     int count = take_flag(argc, argv, "--json", rest, &json);
-    if (take_options(count, rest, &config) < 0)
+    if (settings_take(&settings, count, rest) < 0)
         return EXIT_USAGE;
-    fit_into_container(&config, &fit);
-    return doctor_run(&config, &fit, json);
+    fit_into_container(&settings.config, &fit);
+    return doctor_run(&settings.config, &fit, json);
 }
 
 static int health(int argc, char *const *argv) {
     struct health_target target;
-    struct config config;
+    struct settings settings;
     char *rest[argc + 1];
     bool live;
     int count = take_flag(argc, argv, "--live", rest, &live);
     bool named = count > 0 && *rest[0] != '-';
     const char *url = named ? rest[0] : NULL;
     const char *path = live ? "/healthz" : "/readyz";
-    if (take_options(count - named, rest + named, &config) < 0)
+    if (settings_take(&settings, count - named, rest + named) < 0)
         return EXIT_USAGE;
-    health_default_target(&config, path, &target);
+    health_default_target(&settings.config, path, &target);
     if (url == NULL || health_parse_url(url, path, &target) == 0)
         return health_ask(&target);
     fprintf(stderr, "python-executor: health: '%.60s' is no URL for it, it takes http://HOST[:PORT][/PATH]\n"

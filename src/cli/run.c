@@ -13,6 +13,7 @@
 #include "cli/claim.h"
 #include "cli/grants.h"
 #include "cli/pump.h"
+#include "cli/settings.h"
 #include "cli/status.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/credentials.h"
@@ -343,6 +344,7 @@ int run_script(int argc, char *const *argv) {
         return STATUS_USAGE;
     }
     log_start("python-executor", run.arguments.config.log, run.arguments.config.log_format);
+    settings_warn_of_slips();
     for (size_t i = 0; i < PUMPS; i++)
         pumps[i].done = -1;
     if (prepare(&run, &failure) < 0) {

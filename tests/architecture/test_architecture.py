@@ -15,6 +15,7 @@ ONLY_IN = {
     "Python.h": ("zygote/python.c",),
     "microhttpd.h": ("server/daemon.h", "server/http.c"),
     "seccomp.h": ("sandbox/seccomp.c",),
+    "ini.h": ("cli/inifile.c",),
 }
 
 SERVER_MAY_INCLUDE = {f"sandbox/{name}.h" for name in ("credentials", "landlock", "seccomp", "seccomp_table")}

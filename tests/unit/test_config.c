@@ -75,63 +75,6 @@ static void test_numbers_refuse_the_rest(void **state) {
     }
 }
 
-/* The name of the variable must not be cut either: it is what the operator has to look for. */
-static void test_variables_take_and_refuse_the_same(void **state) {
-    struct config config;
-    struct failure failure;
-    char text[32], range[64];
-    (void)state;
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct option_spec *option = &config_options[i];
-        if (option->kind != OPTION_NUMBER)
-            continue;
-        config_init(&config);
-        snprintf(text, sizeof text, "%llu", (unsigned long long)option->max);
-        setenv(option->environment, text, 1);
-        assert_int_equal(config_from_environment(&config, &failure), 0);
-        assert_int_equal(number(&config, option), option->max);
-        snprintf(text, sizeof text, "%llu", (unsigned long long)option->max + 1);
-        setenv(option->environment, text, 1);
-        assert_int_equal(config_from_environment(&config, &failure), -EINVAL);
-        assert_string_equal(failure.stage, option->environment);
-        snprintf(range, sizeof range, "from %llu to %llu", (unsigned long long)option->min,
-                 (unsigned long long)option->max);
-        assert_non_null(strstr(failure.text, range));
-        assert_non_null(strstr(failure.text, text));
-        unsetenv(option->environment);
-    }
-}
-
-/* Each of several counts, not the first alone. */
-static void test_several_variables(void **state) {
-    struct config config;
-    (void)state;
-    config_init(&config);
-    setenv("PORT", "1000", 1);
-    setenv("PYTHON_EXECUTOR_WALL_MS", "7", 1);
-    setenv("PYTHON_EXECUTOR_LOG", "debug", 1);
-    assert_int_equal(config_from_environment(&config, NULL), 0);
-    assert_int_equal(config.port, 1000);
-    assert_int_equal(config.wall_ms, 7);
-    assert_string_equal(config.log, "debug");
-    unsetenv("PORT");
-    unsetenv("PYTHON_EXECUTOR_WALL_MS");
-    unsetenv("PYTHON_EXECUTOR_LOG");
-}
-
-static void test_an_empty_variable_is_none(void **state) {
-    struct config config, before;
-    (void)state;
-    config_init(&config);
-    before = config;
-    for (size_t i = 0; i < config_option_count; i++)
-        setenv(config_options[i].environment, "", 1);
-    assert_int_equal(config_from_environment(&config, NULL), 0);
-    assert_memory_equal(&config, &before, sizeof config);
-    for (size_t i = 0; i < config_option_count; i++)
-        unsetenv(config_options[i].environment);
-}
-
 static void test_both_forms_of_a_flag(void **state) {
     char *const together[] = {(char *)"--port=0", (char *)"--wall-ms=7"};
     char *const apart[] = {(char *)"--port", (char *)"0", (char *)"--wall-ms", (char *)"7"};
@@ -227,6 +170,38 @@ static void test_texts(void **state) {
     assert_int_equal(set(&config, "host", "example.org", &failure), -EINVAL);
 }
 
+static void test_a_limit_by_its_key(void **state) {
+    (void)state;
+    assert_ptr_equal(config_limit_option("wall_ms"), config_find("wall-ms"));
+    assert_ptr_equal(config_limit_option("cpu_ms"), config_find("cpu-ms"));
+    assert_ptr_equal(config_limit_option("memory_mb"), config_find("memory-mb"));
+    assert_ptr_equal(config_limit_option("output_kb"), config_find("stdout-kb"));
+    assert_ptr_equal(config_limit_option("scratch_mb"), config_find("scratch-mb"));
+    assert_null(config_limit_option(""));
+    assert_null(config_limit_option("wall"));
+    assert_null(config_limit_option("wall-ms"));
+}
+
+/* As it is shown, it can be set again. */
+static void test_values_as_text(void **state) {
+    struct config config, again;
+    struct failure failure;
+    char text[CONFIG_TEXT];
+    (void)state;
+    config_init(&config);
+    config.workers = config.crew = 1; /* 0 is for the start to work out */
+    assert_int_equal(set(&config, "wall-ms", "1234", &failure), 0);
+    assert_int_equal(set(&config, "origins", "https://a.example", &failure), 0);
+    config_value(&config, config_find("wall-ms"), text);
+    assert_string_equal(text, "1234");
+    memset(&again, 0, sizeof again);
+    for (size_t i = 0; i < config_option_count; i++) {
+        config_value(&config, &config_options[i], text);
+        assert_int_equal(config_set(&again, &config_options[i], "x", text, &failure), 0);
+    }
+    assert_memory_equal(&again, &config, sizeof config);
+}
+
 static void test_usage_errors(void **state) {
     struct config config;
     struct failure failure;
@@ -252,23 +227,6 @@ static void test_usage_errors(void **state) {
     assert_int_equal(config_from_args(&config, 1, bare, &failure), -EINVAL);
     assert_int_equal(config_from_args(&config, 1, half, &failure), -EINVAL);
     assert_string_equal(failure.stage, "--wall-ms");
-}
-
-static void test_environment_yields_to_flags(void **state) {
-    struct config config;
-    struct failure failure;
-    char *args[] = {(char *)"--port=2000"};
-    (void)state;
-    config_init(&config);
-    setenv("PORT", "1000", 1);
-    assert_int_equal(config_from_environment(&config, &failure), 0);
-    assert_int_equal(config.port, 1000);
-    assert_int_equal(config_from_args(&config, 1, args, &failure), 0);
-    assert_int_equal(config.port, 2000);
-    setenv("PORT", "http", 1);
-    assert_int_equal(config_from_environment(&config, &failure), -EINVAL);
-    assert_string_equal(failure.stage, "PORT");
-    unsetenv("PORT");
 }
 
 static void test_children_get_the_same(void **state) {
@@ -425,45 +383,20 @@ static void test_origins(void **state) {
     assert_string_equal(failure.text, "'https:/b' is no origin, it takes scheme://host or scheme://host:port");
 }
 
-static void test_a_limit_by_its_key(void **state) {
-    struct config config;
-    struct failure failure;
-    (void)state;
-    config_init(&config);
-    assert_int_equal(config_set_limit(&config, "wall_ms=60000", &failure), 0);
-    assert_int_equal(config_set_limit(&config, "cpu_ms=7", &failure), 0);
-    assert_int_equal(config_set_limit(&config, "memory_mb=99", &failure), 0);
-    assert_int_equal(config_set_limit(&config, "output_kb=5", &failure), 0);
-    assert_int_equal(config_set_limit(&config, "scratch_mb=8", &failure), 0);
-    assert_int_equal(config.wall_ms, 60000);
-    assert_int_equal(config.cpu_ms, 7);
-    assert_int_equal(config.memory_mb, 99);
-    assert_int_equal(config.stdout_kb, 5);
-    assert_int_equal(config.scratch_mb, 8);
-    static const char *const wrong[] = {"wall_ms", "wall_ms=", "wall_ms=0", "wall_ms=3600001", "wall_ms=1x", "wall_ms=-1"};
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_int_equal(config_set_limit(&config, wrong[i], &failure), -EINVAL);
-        assert_string_equal(failure.stage, "--limit wall_ms");
-    }
-    assert_int_equal(config_set_limit(&config, "", &failure), -EINVAL);
-    assert_int_equal(config_set_limit(&config, "wall=1", &failure), -EINVAL);
-    assert_string_equal(failure.stage, "--limit");
-    assert_int_equal(config.wall_ms, 60000);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_take_their_bounds), cmocka_unit_test(test_numbers_refuse_the_rest),
         cmocka_unit_test(test_texts),                     cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_environment_yields_to_flags), cmocka_unit_test(test_children_get_the_same),
-        cmocka_unit_test(test_contradictions),            cmocka_unit_test(test_variables_take_and_refuse_the_same),
-        cmocka_unit_test(test_an_empty_variable_is_none), cmocka_unit_test(test_both_forms_of_a_flag),
+cmocka_unit_test(test_children_get_the_same),
+        cmocka_unit_test(test_contradictions),
+cmocka_unit_test(test_both_forms_of_a_flag),
         cmocka_unit_test(test_the_table_agrees_with_itself), cmocka_unit_test(test_the_length_of_a_text),
         cmocka_unit_test(test_children_get_every_option), cmocka_unit_test(test_room_for_the_options_of_a_child),
-        cmocka_unit_test(test_groups),   cmocka_unit_test(test_several_variables),
+        cmocka_unit_test(test_a_limit_by_its_key), cmocka_unit_test(test_values_as_text),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_the_list_of_a_child_is_long_enough), cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_what_a_request_may_ask_for), cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_a_limit_by_its_key),
+
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
