@@ -35,6 +35,9 @@ const struct option_spec config_options[] = {
            "seconds without a byte after which a connection is closed"),
     TEXT(origins, "origins", "PYTHON_EXECUTOR_ORIGINS", "", "abcdefghijklmnopqrstuvwxyz" DIGITS "+-._:/[],",
          "origins of web pages that may POST /mcp, in lower case, separated by commas; those of this machine may"),
+    TEXT(keys, "keys", "PYTHON_EXECUTOR_KEYS", "", LETTERS DIGITS " /._-+@:~,=%",
+         "file of the bearer keys that callers must have, read again on SIGHUP; their lines may also be in "
+         "PYTHON_EXECUTOR_KEY_LINES; without either everybody may call"),
 
     AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs, fewer where memory is short", 1, 128,
               "scripts that run at once"),

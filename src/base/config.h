@@ -27,6 +27,7 @@ struct config {
     uint64_t connections;
     uint64_t idle_s;
     char origins[CONFIG_TEXT];
+    char keys[CONFIG_TEXT];
     /* how much at once */
     uint64_t workers;
     uint64_t crew;

@@ -6,6 +6,7 @@
 #include "cli/doctor.h"
 #include "cli/fit.h"
 #include "cli/health.h"
+#include "cli/keys.h"
 #include "cli/manager.h"
 #include "cli/run.h"
 #include "cli/settings.h"
@@ -98,6 +99,9 @@ static const struct exit_status serve_statuses[] = {
 static const struct exit_status doctor_statuses[] = {
     {0, "it can be served here", 0}, {1, "it cannot", 0}, {EXIT_USAGE, "wrong usage", 0}, {0}};
 
+static const struct exit_status key_statuses[] = {
+    {0, "here is the key", 0}, {1, "there is none", 0}, {EXIT_USAGE, "wrong usage", 0}, {0}};
+
 static const struct command_option json_option[] = {{"json", NULL, "print it as JSON", 0}, {0}};
 
 const struct command commands[] = {
@@ -114,6 +118,10 @@ const struct command commands[] = {
      "Without a URL it asks where serve listens with the same options and environment: --host and --port. A URL is "
      "http://HOST[:PORT][/PATH].",
      live_option, health_statuses, health},
+    {"key", "NAME [rate=N/s|rate=N/min] [burst=N] [concurrent=N]", "makes a bearer key for one who calls",
+     "The key is shown once, on stderr. On stdout is the line for the file that serve --keys reads, which holds a hash only: "
+     "python-executor key alice rate=10/s >>keys",
+     NULL, key_statuses, keys_make},
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 

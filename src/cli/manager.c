@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/children.h"
 #include "cli/grants.h"
+#include "cli/keys.h"
 #include "cli/listener.h"
 #include "cli/notify.h"
 #include "cli/succession.h"
@@ -53,6 +54,7 @@ struct manager {
     uint64_t stage_ends_us; /* of those behind SIGTERM */
     int status;
     bool done;
+    struct keys keys;
 };
 
 /* --- The server --- */
@@ -61,7 +63,10 @@ static void start_server(struct manager *manager) {
     int ends[2];
     if (message_pair(ends) < 0)
         return;
-    pid_t pid = children_start_server(&manager->programs, manager->config, ends[1], manager->listen_fd);
+    /* Before there is a server: it answers nobody until it knows who may call. */
+    pid_t pid = keys_send(&manager->keys, ends[0]);
+    if (pid == 0)
+        pid = children_start_server(&manager->programs, manager->config, ends[1], manager->listen_fd);
     fd_close(ends[1]);
     if (pid < 0) {
         fd_close(ends[0]);
@@ -245,6 +250,7 @@ static void end_stage(struct manager *manager) {
 
 /* What was read at the start is read again, and takes effect without an interruption. */
 static void reload(struct manager *manager) {
+    keys_reload(&manager->keys, manager->config, manager->server.control);
     log_info("SIGHUP: a fresh zygote takes over when it has imported what is installed now");
     notify_reloading(&manager->notify);
     manager->reloading = true;
@@ -351,6 +357,9 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     /* From here on it starts the others and ends them; nobody may look into it either. */
     if ((r = credentials_keep_for_workers(ret_failure)) < 0)
         return r;
+    /* With the rights that there will be when they are read again. */
+    if ((r = keys_read(&manager->keys, manager->config, ret_failure)) < 0)
+        return r;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     sigemptyset(&signals);
@@ -378,6 +387,7 @@ int manager_serve(const struct config *config) {
     run(&manager);
     notify_done(&manager.notify);
     programs_close(&manager.programs);
+    keys_done(&manager.keys);
     fd_close(manager.listen_fd);
     fd_close(manager.signal_fd);
     return manager.status;

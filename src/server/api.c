@@ -1,6 +1,7 @@
 /* The routes: see api.h. */
 #include "server/api.h"
 
+#include "base/clock.h"
 #include "server/document.h"
 #include "server/exposition.h"
 #include "server/health.h"
@@ -34,6 +35,92 @@ int api_check_headers(const struct api *api, enum route route, const char *origi
                       struct response *ret_response) {
     return route == ROUTE_MCP ? mcp_check_headers(api->config, origin, protocol_version, ret_response) : 0;
 }
+
+/* In the words of the route: a request that was not run. 0 or -ENOMEM. */
+static int refuse(const struct call *call, unsigned status, const char *text, struct response *ret_response) {
+    if (call->route == ROUTE_MCP)
+        return mcp_error(ret_response, status, call->id, status == 500 ? MCP_INTERNAL_ERROR : MCP_REFUSED, text);
+    return response_error(ret_response, status, text);
+}
+
+/* --- Who may --- */
+
+/* What says nothing of what runs here, to whoever looks whether it does. */
+static bool is_open(const char *path) {
+    static const char *const open[] = {"/healthz", "/readyz", "/openapi.json"};
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
+        if (strcmp(path, open[i]) == 0)
+            return true;
+    return false;
+}
+
+static int turn_away(struct call *call, unsigned status, const char *text, struct response *ret_response) {
+    int r = refuse(call, status, text, ret_response);
+    call->turned_away = true;
+    return r < 0 ? r : 1;
+}
+
+static int ask_for_key(struct call *call, bool wrong, struct response *ret_response) {
+    int r = turn_away(call, 401, wrong ? "This key is not known." : "A key is needed: Authorization: Bearer KEY.",
+                      ret_response);
+    ret_response->challenge = wrong ? "Bearer realm=\"python-executor\", error=\"invalid_token\""
+                                    : "Bearer realm=\"python-executor\"";
+    return r;
+}
+
+int api_check_key(struct api *api, struct call *call, const char *method, const char *path, const char *authorization,
+                  struct response *ret_response) {
+    /* A browser asks what it may send (OPTIONS) without the key that it would send. */
+    if (api->callers->state == CALLERS_ANYBODY || is_open(path) || strcmp(method, "OPTIONS") == 0)
+        return 0;
+    if (api->callers->state == CALLERS_UNKNOWN) {
+        int r = turn_away(call, 503, "Not ready, it is not known yet who may call.", ret_response);
+        ret_response->retry_after = 1;
+        return r;
+    }
+    switch (callers_find(api->callers, authorization, &call->caller)) {
+    case CALLERS_WITHOUT: return ask_for_key(call, false, ret_response);
+    case CALLERS_WRONG: return ask_for_key(call, true, ret_response);
+    case CALLERS_FOUND: break;
+    }
+    access_set_key(&call->access, call->caller->key.name);
+    return 0;
+}
+
+static int refuse_run(struct call *call, struct response *ret_response) {
+    struct caller *caller = call->caller;
+    caller->too_many++;
+    int r = turn_away(call, 429, "Too many runs of this key at once.", ret_response);
+    ret_response->retry_after = caller_retry_after(caller);
+    return r;
+}
+
+int api_check_pace(struct call *call, struct response *ret_response) {
+    struct caller *caller = call->caller;
+    if (caller == NULL)
+        return 0;
+    if (caller->key.concurrent == 0) {
+        int r = turn_away(call, 403, "This key may read, and run nothing.", ret_response);
+        ret_response->challenge = "Bearer realm=\"python-executor\", error=\"insufficient_scope\"";
+        return r;
+    }
+    if (!caller_may_run(caller))
+        return refuse_run(call, ret_response);
+    unsigned seconds = caller_take_request(caller, clock_us());
+    if (seconds > 0) {
+        int r = turn_away(call, 429, "Too many requests with this key in this time.", ret_response);
+        ret_response->retry_after = seconds;
+        return r;
+    }
+    return 0;
+}
+
+void api_forget(struct call *call) {
+    caller_unref(call->caller);
+    call->caller = NULL;
+}
+
+/* --- Routes --- */
 
 /* What is sent there: 0 to go on, 1 where the method says it all. */
 static int route_sending(const char *method, struct response *ret_response) {
@@ -77,7 +164,7 @@ static int read_ready(const struct api *api, struct response *ret_response) {
 }
 
 static int read_metrics(const struct api *api, struct response *ret_response) {
-    return exposition_respond(ret_response, api->runs, &api->isolation);
+    return exposition_respond(ret_response, api->runs, api->callers, &api->isolation);
 }
 
 typedef int read_path(const struct api *api, struct response *ret_response);
@@ -105,13 +192,6 @@ int api_route(const struct api *api, const char *method, const char *path, struc
     if (r == 0)
         r = reading(api, ret_response) < 0 ? -ENOMEM : 1;
     return r;
-}
-
-/* In the words of the route: a request that was not run. 0 or -ENOMEM. */
-static int refuse(const struct call *call, unsigned status, const char *text, struct response *ret_response) {
-    if (call->route == ROUTE_MCP)
-        return mcp_error(ret_response, status, call->id, status == 500 ? MCP_INTERNAL_ERROR : MCP_REFUSED, text);
-    return response_error(ret_response, status, text);
 }
 
 static void count_rejection(struct api *api, enum rejection why) {
@@ -176,12 +256,14 @@ int api_submit(struct api *api, struct call *call, const char *body, size_t size
         access_keep_script(&call->access, job_script(job)); /* before it is on its way */
     job->finished = finished;
     job->owner = owner;
-    r = runs_submit(api->runs, job);
+    r = runs_submit(api->runs, job, call->caller);
     if (r == 0) {
         *ret_job = job;
         return 0;
     }
     job_unref(job);
+    if (r == -EDQUOT)
+        return refuse_run(call, ret_response);
     count_rejection(api, r == -ESHUTDOWN ? REJECTED_DRAINING : REJECTED_QUEUE_FULL);
     r = refuse_busy(api, call, r == -ESHUTDOWN ? "Shutting down." : "Too busy, the queue is full.", ret_response);
     return r < 0 ? r : 1;
@@ -191,6 +273,7 @@ int api_finish(struct api *api, const struct call *call, const struct job *job, 
     if (job_streams(job))
         return response_event(ret_response, job);
     if (job->expired)
-        return refuse_busy(api, call, api->runs->over ? "Shutting down." : RESPONSE_EXPIRED, ret_response);
+        return refuse_busy(api, call, job->displaced ? RESPONSE_DISPLACED : api->runs->over ? "Shutting down." : RESPONSE_EXPIRED,
+                           ret_response);
     return call->route == ROUTE_MCP ? mcp_result(ret_response, call->id, job) : response_from_job(ret_response, job);
 }

@@ -3,6 +3,7 @@
 #define PX_SERVER_API_H
 
 #include "server/access.h"
+#include "server/callers.h"
 #include "server/mcp.h"
 #include "server/response.h"
 #include "server/run.h"
@@ -12,6 +13,7 @@
 struct api {
     const struct config *config;
     struct runs *runs;
+    struct callers *callers;
     struct isolation isolation; /* of the workers, as the manager has said */
     struct isolation own;       /* of this server */
 };
@@ -25,6 +27,8 @@ struct call {
     char id[MCP_ID + 1]; /* of ROUTE_MCP, as soon as it was read */
     bool streams;        /* of ROUTE_EXECUTE: the answer is events where the body says nothing of that */
     struct access access; /* what the log will tell of it */
+    struct caller *caller; /* whose key it came with, a reference; NULL where there are no keys */
+    bool turned_away;      /* for its key, so that its body is not worth reading */
 };
 
 /* ROUTE_EXECUTE also where it is none. */
@@ -34,6 +38,18 @@ enum route api_find_route(const char *path);
  * or -ENOMEM. */
 int api_check_headers(const struct api *api, enum route route, const char *origin, const char *protocol_version,
                       struct response *ret_response);
+
+/* Whether it comes with a key, where there are keys and it asks for something that not everybody may; `authorization` is
+ * that header, NULL where it is missing. 0 to go on, 1: the response is made; or -ENOMEM. */
+int api_check_key(struct api *api, struct call *call, const char *method, const char *path, const char *authorization,
+                  struct response *ret_response);
+
+/* Whether its caller may send it now, a request that api_route() lets pass. 0 to go on, 1: the response is made; or
+ * -ENOMEM. */
+int api_check_pace(struct call *call, struct response *ret_response);
+
+/* The request is over. */
+void api_forget(struct call *call);
 
 /* By the request line alone. 0: read the body and call api_submit(); 1: the response is made; or
  * -ENOMEM. */

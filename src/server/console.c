@@ -139,7 +139,7 @@ static int submit(struct console *console, struct request_error *ret_error) {
         job->err.owner = &console->err;
     }
     console->job = job;
-    r = runs_submit(console->runs, job);
+    r = runs_submit(console->runs, job, NULL);
     if (r < 0) {
         console->job = NULL;
         job_unref(job);

@@ -175,7 +175,53 @@ static void add_build(struct exposition *to, uint64_t python) {
                           (unsigned)(python >> 16 & 0xff), (unsigned)(python >> 8 & 0xff));
 }
 
-int exposition_respond(struct response *ret_response, const struct runs *runs, const struct isolation *workers) {
+typedef uint64_t count_of(const struct caller *caller);
+
+static uint64_t requests_of(const struct caller *caller) {
+    return caller->requests;
+}
+
+static uint64_t runs_of(const struct caller *caller) {
+    return caller->runs;
+}
+
+static uint64_t too_fast_of(const struct caller *caller) {
+    return caller->too_fast;
+}
+
+static uint64_t too_many_of(const struct caller *caller) {
+    return caller->too_many;
+}
+
+static uint64_t displaced_of(const struct caller *caller) {
+    return caller->displaced;
+}
+
+/* The name of a key has no character that a label would have to escape. */
+static void add_each(struct exposition *to, const struct callers *callers, count_of *count, const char *reason) {
+    for (size_t i = 0; i < callers->count; i++)
+        exposition_sample(to, count(callers->list[i]), "key=\"%s\"%s", callers->list[i]->key.name, reason);
+}
+
+/* As many as there are keys now, which the operator has written down. */
+static void add_callers(struct exposition *to, const struct callers *callers) {
+    if (callers->state != CALLERS_KEYS)
+        return;
+    exposition_metric(to, "python_executor_unauthorized_total", "counter", "Requests without a key that is known.");
+    exposition_sample(to, callers->without_key, "reason=\"missing\"");
+    exposition_sample(to, callers->wrong_key, "reason=\"wrong\"");
+    exposition_metric(to, "python_executor_key_requests_total", "counter", "Requests with this key, refused ones among them.");
+    add_each(to, callers, requests_of, "");
+    exposition_metric(to, "python_executor_key_refused_total", "counter", "Of these what its limits refused.");
+    add_each(to, callers, too_fast_of, ",reason=\"rate\"");
+    add_each(to, callers, too_many_of, ",reason=\"concurrent\"");
+    add_each(to, callers, displaced_of, ",reason=\"displaced\"");
+    exposition_metric(to, "python_executor_key_runs", "gauge", "Runs of this key that wait or run.");
+    add_each(to, callers, runs_of, "");
+}
+
+int exposition_respond(struct response *ret_response, const struct runs *runs, const struct callers *callers,
+                       const struct isolation *workers) {
     struct exposition to = {0};
     buf_init(&to.text, RESPONSE_MAX);
     to.error = buf_reserve(&to.text, 16 << 10);
@@ -183,6 +229,7 @@ int exposition_respond(struct response *ret_response, const struct runs *runs, c
     add_workers(&to, runs);
     add_layers(&to, workers);
     add_http(&to, &runs->metrics);
+    add_callers(&to, callers);
     add_single(&to, "python_executor_ready", "gauge", "Whether GET /readyz says so.", health_unready(runs) == NULL);
     add_single(&to, "python_executor_draining", "gauge", "Whether it takes no more and finishes what it has.", runs->draining);
     add_log(&to, &runs->metrics);

@@ -31,6 +31,7 @@ __attribute__((format(printf, 3, 4))) void exposition_sample(struct exposition *
 void exposition_seconds(struct exposition *to, uint64_t us);
 
 /* Everything there is. 0 or -ENOMEM. */
-int exposition_respond(struct response *ret_response, const struct runs *runs, const struct isolation *workers);
+int exposition_respond(struct response *ret_response, const struct runs *runs, const struct callers *callers,
+                       const struct isolation *workers);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "server/framing.h"
+#include "server/headers.h"
 #include "server/stream.h"
 
 #include <errno.h>
@@ -19,6 +20,9 @@
 /* A body that is too large is read on up to so many times its limit, since a client that is still
  * sending does not see an answer; beyond that the connection is cut. */
 enum { DISCARD_FACTOR = 4 };
+
+/* A body that is read and dropped for the sake of its connection, from one who may not send it. */
+enum { SMALL_BODY = 64 << 10 };
 
 /* Read of a stream at once, in bytes, at most. */
 enum { STREAM_BLOCK = 32 << 10 };
@@ -33,6 +37,7 @@ struct exchange {
     bool too_much; /* the service holds too many bytes already */
     bool ready;
     bool gone;    /* the client is, nobody sees the response */
+    bool small;  /* the body is, for sure */
     bool closes; /* what follows on its connection is not to be read */
     struct job *job;
     bool suspended;
@@ -59,25 +64,8 @@ static bool may_hold(const struct http *http, size_t more) {
 
 /* --- Answering --- */
 
-static void add_header(struct MHD_Response *response, const char *name, const char *value) {
-    if (value != NULL && *value != '\0')
-        MHD_add_response_header(response, name, value);
-}
-
-static void add_headers(const struct exchange *exchange, struct MHD_Response *response) {
-    char seconds[16];
-    const struct response *made = &exchange->response;
-    if (made->size > 0)
-        add_header(response, "Content-Type", made->content_type != NULL ? made->content_type : "application/json");
-    add_header(response, "X-Content-Type-Options", "nosniff");
-    add_header(response, "X-Request-Id", exchange->call.access.id);
-    add_header(response, "Execution-Outcome", made->outcome);
-    add_header(response, "Server-Timing", made->timing);
-    add_header(response, "Allow", made->allow);
-    snprintf(seconds, sizeof seconds, "%u", made->retry_after);
-    add_header(response, "Retry-After", made->retry_after > 0 ? seconds : NULL);
-    if (exchange->http->draining || exchange->closes)
-        add_header(response, "Connection", "close");
+static void add_header(void *response, const char *name, const char *value) {
+    MHD_add_response_header(response, name, value);
 }
 
 static enum MHD_Result send_response(struct exchange *exchange) {
@@ -90,7 +78,8 @@ static enum MHD_Result send_response(struct exchange *exchange) {
     exchange->call.access.status = made->status;
     bool is_head = strcmp(exchange->call.access.method, "HEAD") == 0; /* only the headers are sent */
     exchange->call.access.sent = is_head ? 0 : made->size;
-    add_headers(exchange, response);
+    headers_of_answer((struct headers){add_header, response}, &exchange->call, made,
+                      exchange->http->draining || exchange->closes);
     enum MHD_Result r = MHD_queue_response(exchange->connection, made->status, response);
     MHD_destroy_response(response);
     if (!exchange->gone)
@@ -151,14 +140,8 @@ static enum MHD_Result send_stream(struct exchange *exchange) {
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, exchange, NULL);
     if (response == NULL)
         return MHD_NO;
-    add_header(response, "Content-Type", "text/event-stream");
-    add_header(response, "X-Content-Type-Options", "nosniff");
-    add_header(response, "X-Request-Id", exchange->call.access.id);
-    add_header(response, "Cache-Control", "no-store");
-    add_header(response, "X-Accel-Buffering", "no"); /* a proxy must not collect it first */
+    headers_of_stream((struct headers){add_header, response}, &exchange->call, exchange->http->draining);
     exchange->call.access.status = 200;
-    if (exchange->http->draining)
-        add_header(response, "Connection", "close");
     enum MHD_Result r = MHD_queue_response(exchange->connection, 200, response);
     MHD_destroy_response(response);
     metrics_count_response(metrics_of(exchange), 200, 0);
@@ -233,7 +216,8 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
                              const char *version, void **state) {
     struct framing framing = {0};
     struct exchange *exchange = calloc(1, sizeof *exchange);
-    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    const char *length = header_of(connection, "Content-Length");
+    bool waits = header_of(connection, "Expect") != NULL;
     size_t max = http->api.config->body_kb << 10;
     if (exchange == NULL)
         return MHD_NO;
@@ -249,10 +233,10 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
     if (!framing_is_clear(&framing, version))
         return refuse_framing(exchange);
     uint64_t announced = length != NULL ? strtoull(length, NULL, 10) : 0;
+    exchange->small = framing.encodings == 0 && announced <= SMALL_BODY && !waits;
     if (announced <= max)
         return MHD_YES;
     exchange->too_large = true;
-    bool waits = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Expect") != NULL;
     if (announced <= DISCARD_FACTOR * max && !waits)
         return MHD_YES;
     /* It waits for our word, or has more to send than we are ready to read. */
@@ -336,12 +320,30 @@ static void note_state(struct http *http) {
 }
 
 static int route(struct exchange *exchange, const char *method, const char *path) {
-    const char *origin = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Origin");
-    const char *version = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "MCP-Protocol-Version");
+    struct MHD_Connection *connection = exchange->connection;
     struct api *api = &exchange->http->api;
+    struct call *call = &exchange->call;
+    struct response *response = &exchange->response;
+    int r;
     note_state(exchange->http);
-    int r = api_check_headers(api, exchange->call.route, origin, version, &exchange->response);
-    return r != 0 ? r : api_route(api, method, path, &exchange->response);
+    if ((r = api_check_headers(api, call->route, header_of(connection, "Origin"),
+                               header_of(connection, "MCP-Protocol-Version"), response)) != 0 ||
+        (r = api_check_key(api, call, method, path, header_of(connection, "Authorization"), response)) != 0 ||
+        (r = api_route(api, method, path, response)) != 0)
+        return r;
+    return api_check_pace(call, response);
+}
+
+/* What its route refuses is answered behind its body, which is read and dropped; but whoever may not send one does not
+ * make us take it. */
+static enum MHD_Result direct(struct exchange *exchange, const char *method, const char *path) {
+    if (route(exchange, method, path) < 0)
+        return MHD_NO;
+    if (!exchange->call.turned_away || exchange->small)
+        return MHD_YES;
+    exchange->closes = true;
+    set_ready(exchange);
+    return send_response(exchange);
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
@@ -352,10 +354,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (exchange == NULL) {
         enum MHD_Result r = begin(http, connection, method, url, version, state);
         exchange = *state;
-        /* What its route refuses is answered behind its body, which is read and dropped. */
-        if (r == MHD_YES && !exchange->ready && route(exchange, method, url) < 0)
-            return MHD_NO;
-        return r;
+        return r == MHD_YES && !exchange->ready ? direct(exchange, method, url) : r;
     }
     if (exchange->ready) /* the job is finished */
         return send_response(exchange);
@@ -392,16 +391,16 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
     }
     buf_done(&exchange->body);
     free(exchange->response.body);
+    api_forget(&exchange->call);
     free(exchange);
     http->exchanges--;
 }
 
 /* --- Doors --- */
 
-int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
-               struct journal *journal, int take_listen) {
-    *http = (struct http){.api = {.config = config, .runs = runs}, .journal = journal};
-    unsigned most = (unsigned)lines_leave(config);
-    runs->metrics.connections_most = most;
-    return daemon_start(&http->daemon, loop, take_listen, most, (unsigned)config->idle_s, handle, forget, http);
+int http_start(struct http *http, uv_loop_t *loop, const struct api *api, struct journal *journal, int take_listen) {
+    unsigned most = (unsigned)lines_leave(api->config);
+    *http = (struct http){.api = *api, .journal = journal};
+    api->runs->metrics.connections_most = most;
+    return daemon_start(&http->daemon, loop, take_listen, most, (unsigned)api->config->idle_s, handle, forget, http);
 }

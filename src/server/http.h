@@ -21,8 +21,8 @@ struct http {
     bool draining;    /* each answer is the last on its connection */
 };
 
-/* Serves on the listening socket, which is taken, and tells the journal of every request. 0 or a negative errno. */
-int http_start(struct http *http, uv_loop_t *loop, struct runs *runs, const struct config *config,
-               struct journal *journal, int take_listen);
+/* Serves on the listening socket, which is taken, by what api says of its surroundings, and tells the journal of every
+ * request. 0 or a negative errno. */
+int http_start(struct http *http, uv_loop_t *loop, const struct api *api, struct journal *journal, int take_listen);
 
 #endif

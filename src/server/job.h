@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 /* What was printed: up to the buffer's maximum kept, or handed on as it comes; counted beyond. */
@@ -37,6 +38,7 @@ enum job_line {
     LINE_LONG,   /* known as long when it came */
     LINE_TURNED, /* known since */
     JOB_LINES,
+    LINE_DISPLACED = JOB_LINES, /* out of it for somebody else */
 };
 
 /* The first ones as in enum run_fd. */
@@ -64,7 +66,8 @@ struct job {
     uint64_t number;
     enum job_stage stage;
     bool wants_details;
-    bool expired;   /* waited too long; it never ran */
+    bool expired;   /* waited too long, or was displaced; it never ran */
+    bool displaced; /* had to leave a full queue */
     bool cancelled; /* nobody waits for it */
     bool is_long;   /* its script usually is, or it has run for so long: history.h */
     unsigned flavour;
@@ -94,8 +97,12 @@ struct job {
 
     /* the machinery; run.c alone touches these */
     struct runs *runs;
-    struct job *next; /* in the queue or among the running */
+    struct job *next; /* among the running */
+    struct caller *caller; /* whose it is, NULL for nobody's */
+    struct turn *turn;     /* the caller's in the queue: queue.h */
+    TAILQ_ENTRY(job) place;
     enum job_line line;
+    bool waits; /* in the queue */
     uint64_t script_key; /* of history.h */
     void *link;       /* the zygote that has it */
     uv_poll_t watches[WATCH_COUNT];

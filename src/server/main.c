@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "server/callers.h"
 #include "server/confine.h"
 #include "server/console.h"
 #include "server/drain.h"
@@ -35,6 +36,7 @@ struct server {
     struct config config;
     struct journal journal;
     struct runs runs;
+    struct callers callers;
     struct http http;
     struct drain drain;
     struct console console;
@@ -48,6 +50,37 @@ static void open_console(struct server *server, int take_fds[MESSAGE_MAX_FDS]) {
         log_error("cannot open the console: %s", strerror(-r));
         _exit(EXIT_FAILURE);
     }
+}
+
+/* The file is ours to read once. Where it is not sound nobody new may call, and those who might still may. */
+static int take_keys(struct callers *callers, const struct message *message, int fd) {
+    size_t count = message->keys.count;
+    if (message->keys.on == 0) {
+        callers_set_anybody(callers);
+        return 0;
+    }
+    struct key *list = count > KEYS_MAX ? NULL : calloc(count + 1, sizeof *list);
+    int r = list == NULL ? -ENOMEM : fd_read_all(fd, list, count * sizeof *list);
+    if (r == 0)
+        r = callers_set(callers, list, count);
+    free(list);
+    if (r < 0)
+        log_error("cannot take the keys: %s", strerror(-r));
+    else
+        log_info("keys in force: %zu", count);
+    return r;
+}
+
+/* Who may call is the first that a manager says, before there is a server to hear it: nobody is answered without. */
+static int hear_keys(struct callers *callers) {
+    struct message message;
+    int fds[MESSAGE_MAX_FDS];
+    int r = message_receive(INHERIT_CONTROL, &message, fds);
+    if (r != 1)
+        return r < 0 ? r : -EPIPE;
+    r = message.kind == MESSAGE_KEYS ? take_keys(callers, &message, fds[0]) : -EBADMSG;
+    message_close_fds(fds);
+    return r;
 }
 
 static void hear_manager(uv_poll_t *poll, int status, int events) {
@@ -64,6 +97,8 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
         if (message.kind == MESSAGE_CHANNEL && fds[0] >= 0) {
             if (pool_add(&server->runs.pool, fd_steal(&fds[0]), message.flavours) < 0)
                 log_error("no memory for the channel to a zygote");
+        } else if (message.kind == MESSAGE_KEYS) {
+            (void)take_keys(&server->callers, &message, fds[0]);
         } else if (message.kind == MESSAGE_LAYER && message.layer.layer < LAYER_COUNT) {
             server->http.api.isolation.layers[message.layer.layer] = message.layer.state;
         } else if (message.kind == MESSAGE_DRAIN) {
@@ -80,7 +115,7 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
     }
 }
 
-static int start(struct server *server, bool listens) {
+static int start(struct server *server, const struct isolation *layers, bool listens) {
     uv_loop_t *loop = &server->loop;
     int r;
     if ((r = uv_loop_init(loop)) < 0 || (r = journal_start(&server->journal, loop, &server->config)) < 0 ||
@@ -92,7 +127,10 @@ static int start(struct server *server, bool listens) {
     server->control.data = server;
     if (!listens)
         return 0;
-    return http_start(&server->http, loop, &server->runs, &server->config, &server->journal, INHERIT_LISTEN);
+    const struct api api = {.config = &server->config, .runs = &server->runs, .callers = &server->callers, .own = *layers};
+    if ((r = hear_keys(&server->callers)) < 0)
+        return r;
+    return http_start(&server->http, loop, &api, &server->journal, INHERIT_LISTEN);
 }
 
 static void log_layers(const struct isolation *layers) {
@@ -139,8 +177,7 @@ int main(int argc, char **argv) {
     struct isolation layers;
     if (confine(&layers) < 0)
         return EXIT_FAILURE;
-    int r = start(&server, listens);
-    server.http.api.own = layers;
+    int r = start(&server, &layers, listens);
     if (r < 0) {
         log_error("cannot start: %s", strerror(-r));
         return EXIT_FAILURE;

@@ -42,6 +42,7 @@ const char *metrics_rejection_name(enum rejection rejection) {
         [REJECTED_TOO_LARGE] = "too_large",
         [REJECTED_QUEUE_FULL] = "queue_full",
         [REJECTED_QUEUE_TIMEOUT] = "queue_timeout",
+        [REJECTED_DISPLACED] = "displaced",
         [REJECTED_TOO_MANY_BYTES] = "too_many_bytes",
         [REJECTED_DRAINING] = "draining",
         [REJECTED_NO_MEMORY] = "no_memory",

@@ -17,6 +17,7 @@ enum rejection {
     REJECTED_TOO_LARGE,      /* body or script */
     REJECTED_QUEUE_FULL,
     REJECTED_QUEUE_TIMEOUT,  /* it waited for --queue-ms */
+    REJECTED_DISPLACED,      /* it left a full queue for another caller's */
     REJECTED_TOO_MANY_BYTES, /* of large requests at once */
     REJECTED_DRAINING,
     REJECTED_NO_MEMORY,

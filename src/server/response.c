@@ -73,8 +73,10 @@ struct json_span response_error_of(const struct job *job) {
     static const char failed[] = "Execution failed";
     static const char too_large[] = "Result is too large or nested too deeply.";
     struct json_span details;
-    static const char expired[] = RESPONSE_EXPIRED;
+    static const char expired[] = RESPONSE_EXPIRED, displaced[] = RESPONSE_DISPLACED;
     struct json_span text = {failed, sizeof failed - 1};
+    if (job->displaced)
+        return (struct json_span){displaced, sizeof displaced - 1};
     if (job->expired)
         return (struct json_span){expired, sizeof expired - 1};
     if (response_status(job) == 500)

@@ -15,6 +15,7 @@ struct response {
     size_t size;
     const char *outcome; /* Execution-Outcome, NULL where nothing ran */
     const char *allow;   /* of a 405, NULL otherwise */
+    const char *challenge; /* WWW-Authenticate, of a 401 or 403 for a key, NULL otherwise */
     unsigned retry_after; /* seconds, 0 for none */
     char timing[128];    /* Server-Timing, empty where nothing ran */
 };
@@ -64,6 +65,7 @@ struct judge_parts response_outputs(const struct job *job);
  * printed. Also of a job that has waited too long. 0 or -ENOMEM. */
 int response_event(struct response *ret_response, const struct job *job);
 
+#define RESPONSE_DISPLACED "Too busy, the queue is full, and most of it was of this key."
 #define RESPONSE_EXPIRED "Too busy, no worker was free in time."
 
 #endif

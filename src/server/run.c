@@ -232,7 +232,17 @@ static void remember(struct job *job) {
 
 /* --- Finishing --- */
 
+static void take_time(struct job *job) {
+    job->runs->wall_ms += job->limits.wall_ms;
+    if (job->caller != NULL)
+        caller_enter(job->caller, job->limits.wall_ms);
+}
+
 static void give_up_time(struct job *job) {
+    if (job->caller != NULL)
+        caller_leave(job->caller, job->limits.wall_ms);
+    job->caller = NULL;
+    job->turn = NULL;
     job->runs->wall_ms -= job->limits.wall_ms;
     if (job->is_long)
         job->runs->long_wall_ms -= job->limits.wall_ms;
@@ -248,7 +258,7 @@ static void finish(struct job *job, enum outcome outcome) {
     if (job->started_us == 0)
         job->started_us = job->finished_us;
     if (job->expired)
-        job->runs->metrics.rejected[job->runs->over ? REJECTED_DRAINING : REJECTED_QUEUE_TIMEOUT]++;
+        job->runs->metrics.rejected[job->displaced ? REJECTED_DISPLACED : job->runs->over ? REJECTED_DRAINING : REJECTED_QUEUE_TIMEOUT]++;
     else
         metrics_count_run(&job->runs->metrics, job);
     job->finished(job);
@@ -272,34 +282,47 @@ static void job_ended(struct job *job) {
 
 /* --- Waiting --- */
 
-/* It has waited in vain. */
+/* It has waited in vain, or had to go. */
 static void give_back(struct job *job) {
     queue_remove(&job->runs->queue, job);
     job->expired = true;
+    job->displaced = job->line == LINE_DISPLACED;
+    if (job->displaced && job->caller != NULL)
+        job->caller->displaced++;
     finish(job, OUTCOME_LOST);
+}
+
+static uint64_t due_us(const struct runs *runs, const struct job *job) {
+    return job->line == LINE_DISPLACED ? 0 : job->admitted_us + runs->config->queue_ms * 1000;
+}
+
+/* Of those that wait the first that is told not to. */
+static struct job *next_due(const struct runs *runs) {
+    struct job *displaced = queue_displaced(&runs->queue);
+    return displaced != NULL ? displaced : queue_oldest(&runs->queue);
 }
 
 static void expire(uv_timer_t *timer) {
     struct runs *runs = timer->data;
     uint64_t now = clock_us();
     struct job *job;
-    while ((job = queue_first(&runs->queue, true)) != NULL && now >= job->admitted_us + runs->config->queue_ms * 1000)
+    while ((job = next_due(runs)) != NULL && now >= due_us(runs, job))
         give_back(job);
     start_waiting(runs);
 }
 
 static void set_expiry(struct runs *runs) {
-    const struct job *oldest = queue_first(&runs->queue, true);
-    if (oldest == NULL) {
+    const struct job *first = next_due(runs);
+    if (first == NULL) {
         uv_timer_stop(&runs->expiry);
         return;
     }
-    uint64_t due = oldest->admitted_us + runs->config->queue_ms * 1000;
+    uint64_t due = due_us(runs, first);
     uint64_t now = clock_us();
     uv_timer_start(&runs->expiry, expire, due > now ? (due - now + 999) / 1000 : 0, 0);
 }
 
-/* Takes out the oldest job that may start. One that waits as short may be known by now, and is asked about when it is its
+/* Takes out the next job that may start. One that waits as short may be known by now, and is asked about when it is its
  * turn: each is put aside once at most. */
 static struct job *take_next(struct runs *runs) {
     struct job *job;
@@ -368,13 +391,17 @@ static bool starts_at_once(struct runs *runs, struct job *job) {
            runs->running < runs->config->workers && start(runs, job) == 0;
 }
 
-int runs_submit(struct runs *runs, struct job *job) {
+int runs_submit(struct runs *runs, struct job *job, struct caller *caller) {
     if (runs->over)
         return -ESHUTDOWN;
+    if (caller != NULL && !caller_may_run(caller))
+        return -EDQUOT;
     job->runs = runs;
+    job->caller = caller;
+    job->turn = caller != NULL ? &caller->turn : NULL;
     job->number = ++runs->last_number;
     job->admitted_us = clock_us();
-    runs->wall_ms += job->limits.wall_ms;
+    take_time(job);
     if (starts_at_once(runs, job))
         return 0;
     int r = queue_admit(&runs->queue, job);
@@ -432,7 +459,7 @@ size_t runs_end(struct runs *runs) {
     struct job *job;
     size_t count = runs->queue.length + runs->running;
     runs->draining = runs->over = true;
-    while ((job = queue_first(&runs->queue, true)) != NULL)
+    while ((job = next_due(runs)) != NULL)
         give_back(job);
     set_expiry(runs);
     pool_lose_all(&runs->pool);

@@ -6,6 +6,7 @@
 #ifndef PX_SERVER_RUN_H
 #define PX_SERVER_RUN_H
 
+#include "server/callers.h"
 #include "server/history.h"
 #include "server/lines.h"
 #include "server/metrics.h"
@@ -20,7 +21,7 @@ struct runs {
     struct pool pool;
     struct queue queue;
     struct metrics metrics;
-    uv_timer_t expiry; /* of the oldest waiting job */
+    uv_timer_t expiry; /* of the oldest waiting job, or of one that was displaced */
     size_t running;
     size_t long_places; /* so many of the workers may run what is long */
     struct history history;
@@ -35,9 +36,10 @@ struct runs {
 /* The config is borrowed for the life of runs. */
 int runs_init(struct runs *runs, uv_loop_t *loop, const struct config *config);
 
-/* Starts the job or queues it; job->finished is called later, never from in here, and the caller's
- * reference stays the caller's. -EBUSY where the queue is full, -ESHUTDOWN behind runs_end(). */
-int runs_submit(struct runs *runs, struct job *job);
+/* Starts the job or queues it, for one of those who are told apart by their keys, or NULL; job->finished is called later,
+ * never from in here, and the reference of whoever submits it stays theirs. -EBUSY where the queue is full, -EDQUOT where
+ * the caller may not have more runs, -ESHUTDOWN behind runs_end(). */
+int runs_submit(struct runs *runs, struct job *job, struct caller *caller);
 
 /* Cancels the job when the peer of this socket goes away. The socket stays the caller's, and must
  * stay open until the job is finished. */

@@ -6,6 +6,7 @@
  *
  *   who              to whom        message            means                       descriptors
  *   manager          server         MESSAGE_LAYER      what became of a layer      -
+ *   manager          server         MESSAGE_KEYS       who may call, first of all  the keys, a file
  *   manager          server         MESSAGE_CHANNEL    a zygote is ready           its channel
  *   zygote           server         MESSAGE_CHANNEL    the next flavour is ready   its channel
  *   manager          server         MESSAGE_DRAIN      be not ready any more       -
@@ -59,6 +60,7 @@ enum message_kind {
     MESSAGE_CONSOLE,
     MESSAGE_OUTCOME,
     MESSAGE_CREW,
+    MESSAGE_KEYS,
 };
 
 /* How a worker ended, as the zygote saw it. */
@@ -121,6 +123,12 @@ struct console_end {
     uint32_t outcome; /* enum outcome */
 };
 
+/* Who may call. The file has so many struct key (key.h), one behind the other. */
+struct keys_notice {
+    uint32_t on; /* 0: everybody may, and there is no file */
+    uint32_t count;
+};
+
 struct message {
     uint32_t kind;
     uint32_t reserved;
@@ -134,6 +142,7 @@ struct message {
         struct worker_baseline baseline;
         uint64_t scratch_bytes; /* that it holds */
         struct console_end end;
+        struct keys_notice keys;
         struct flavours flavours; /* MESSAGE_CHANNEL; MESSAGE_READY to the manager */
     };
 };

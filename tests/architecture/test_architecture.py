@@ -14,6 +14,7 @@ TESTS = sorted(glob.glob(os.path.join(ROOT, "tests", "unit", "*.[ch]")))
 ONLY_IN = {
     "Python.h": ("zygote/python.c",),
     "microhttpd.h": ("server/daemon.h", "server/http.c"),
+    "nettle/sha2.h": ("wire/key.c",),
     "seccomp.h": ("sandbox/seccomp.c",),
     "ini.h": ("cli/inifile.c",),
 }

@@ -124,9 +124,10 @@ def test_the_schemas_are_valid():
 
 def test_the_frame_is_valid():
     assert re.fullmatch(r"3\.1\.\d+", DOCUMENT["openapi"])
-    assert set(DOCUMENT) == {"openapi", "info", "servers", "paths", "components"}
+    assert set(DOCUMENT) == {"openapi", "info", "servers", "paths", "security", "components"}
     assert set(DOCUMENT["info"]) == {"title", "version", "license", "summary", "description"}
-    assert set(DOCUMENT["components"]) == {"schemas", "headers", "responses"}
+    assert set(DOCUMENT["components"]) == {"schemas", "headers", "responses", "securitySchemes"}
+    assert all(set(one) <= set(DOCUMENT["components"]["securitySchemes"]) for one in DOCUMENT["security"])
     names = [item["operationId"] for _, _, item in operations()]
     assert len(set(names)) == len(names)
     for path, method, item in operations():
@@ -146,7 +147,8 @@ def test_references_lead_somewhere_and_nothing_is_idle():
     used = {node["$ref"] for _, node in nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
     for reference in used:
         follow({"$ref": reference})
-    parts = {f"#/components/{kind}/{name}" for kind, found in DOCUMENT["components"].items() for name in found}
+    parts = {f"#/components/{kind}/{name}" for kind, found in DOCUMENT["components"].items() for name in found
+             if kind != "securitySchemes"}
     assert used == parts
 
 
@@ -477,4 +479,4 @@ def test_routes_statuses_and_headers():
     assert statuses == set(re.findall(r"\b(20[0-9]|4[0-9][0-9]|50[0-9])\b(?![.\"])", code))
     told = {name for _, _, item in operations() for response in item["responses"].values()
             for name in follow(response).get("headers", {})}
-    assert told == found_in("server/http.c", r'add_header\(response, "([\w-]+)"') - {"Content-Type", "Connection"}
+    assert told == found_in("server/headers.c", r'add_header\(headers, "([\w-]+)"') - {"Content-Type", "Connection"}

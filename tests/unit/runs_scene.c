@@ -80,7 +80,7 @@ static int submit(struct runs_scene *scene, const struct job_request *request, i
         job_use_stdin(job, take_stdin);
     job->finished = finished;
     job->owner = scene;
-    int r = runs_submit(&scene->runs, job);
+    int r = runs_submit(&scene->runs, job, NULL);
     if (r == 0)
         *ret_job = job;
     else

@@ -8,15 +8,20 @@
 #include <stdlib.h>
 
 /* The metrics of a scene as text, to be freed. */
-static char *exposed(struct runs_scene *scene, const struct isolation *layers) {
+static char *exposed_for(struct runs_scene *scene, const struct isolation *layers, const struct callers *callers) {
     struct response response;
-    assert_int_equal(exposition_respond(&response, &scene->runs, layers), 0);
+    assert_int_equal(exposition_respond(&response, &scene->runs, callers, layers), 0);
     assert_int_equal(response.status, 200);
     assert_string_equal(response.content_type, "text/plain; version=0.0.4; charset=utf-8");
     char *text = strndup(response.body, response.size);
     free(response.body);
     assert_non_null(text);
     return text;
+}
+
+static char *exposed(struct runs_scene *scene, const struct isolation *layers) {
+    static const struct callers anybody = {.state = CALLERS_ANYBODY};
+    return exposed_for(scene, layers, &anybody);
 }
 
 /* A line of its own. */
@@ -215,6 +220,34 @@ static void test_layers(void **state) {
     runs_scene_end(&scene);
 }
 
+static void test_callers_are_named(void **state) {
+    struct runs_scene scene;
+    struct callers callers = {0};
+    struct isolation layers = {0};
+    const struct key keys[] = {{.name = "alice", .concurrent = KEY_ANY}, {.name = "b.o_b-1", .concurrent = 1}};
+    char *text;
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    text = exposed(&scene, &layers);
+    assert_null(strstr(text, "key"));
+    assert_null(strstr(text, "unauthorized"));
+    free(text);
+    assert_int_equal(callers_set(&callers, keys, 2), 0);
+    callers.wrong_key = 3;
+    callers.list[0]->too_fast = 4;
+    callers.list[1]->displaced = 5;
+    callers.list[1]->requests = 6;
+    text = exposed_for(&scene, &layers, &callers);
+    assert_true(has_line(text, "python_executor_unauthorized_total{reason=\"wrong\"} 3"));
+    assert_true(has_line(text, "python_executor_key_refused_total{key=\"alice\",reason=\"rate\"} 4"));
+    assert_true(has_line(text, "python_executor_key_refused_total{key=\"b.o_b-1\",reason=\"displaced\"} 5"));
+    assert_true(has_line(text, "python_executor_key_requests_total{key=\"b.o_b-1\"} 6"));
+    assert_true(has_line(text, "python_executor_key_runs{key=\"alice\"} 0"));
+    free(text);
+    callers_done(&callers);
+    runs_scene_end(&scene);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bounds_are_above_what_they_bound),
@@ -225,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_what_zygotes_say_shows),
         cmocka_unit_test(test_starts_of_zygotes),
         cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_callers_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
