@@ -290,6 +290,63 @@ def test_cloud_runs_concurrency_is_the_number_of_workers(cloudrun):
     assert spec["timeoutSeconds"] * 1000 > option(container, "queue-ms") + option(container, "wall-ms")
 
 
+# --- docs/DEPLOYMENT.md -----------------------------------------------------------------------------
+
+PAGE = npm.text_of(os.path.join(ROOT, "docs", "DEPLOYMENT.md"))
+MEMORY = [tuple(map(int, row)) for row in re.findall(r"^\| (\d+) CPUs?, (\d+) MiB \| (\d+) \| (\d+) MiB", PAGE, re.M)]
+
+
+@pytest.mark.parametrize("cpus, granted, workers, most", MEMORY)
+def test_the_table_of_memory(cpus, granted, workers, most):
+    options = {"env": [{"name": "PYTHON_EXECUTOR_PRELOAD", "value": "numpy,pandas"}]}
+    told = doctor(options, PYTHON_EXECUTOR_WORKERS=str(workers), PYTHON_EXECUTOR_CREW=str(2 * workers))
+    assert told["total_mb"] == most
+    if cpus > len(os.sched_getaffinity(0)):
+        return  # as many cannot be had here: what is automatic is seen in the other rows
+    group = Group(memory=granted, cpus=cpus)
+    try:
+        told = doctor(options, behind=group.behind)
+    finally:
+        group.remove()
+    assert (told["workers"], told["total_mb"], told["fits"]) == (workers, most, most <= granted)
+
+
+def test_the_table_of_memory_is_found():
+    assert len(MEMORY) == len(re.findall(r"^\| \d+ CPU", PAGE, re.M)) >= 6
+
+
+def test_the_lines_for_cloud_run_leave_no_placeholder(tmp_path):
+    lines = re.search(r"^    ACCOUNT=.*\n(?:    .*\n)*?    sed .*$", PAGE, re.M).group(0)
+    values = {"PATH": "/usr/bin:/bin", "IMAGE": "registry.example/one:2", "PROJECT": "mine", "REGION": "there"}
+    script = re.sub(r"^ *gcloud .*\n", "", lines, flags=re.M).replace(">service.yaml", "")
+    service = yaml.safe_load(npm.run("env", *(f"{name}={value}" for name, value in values.items()), "sh", "-euc", script,
+                                     folder=ROOT, seconds=30))
+    spec = service["spec"]["template"]["spec"]
+    assert spec["containers"][0]["image"] == values["IMAGE"]
+    assert spec["serviceAccountName"] == "python-executor@mine.iam.gserviceaccount.com"
+    assert environment(spec["containers"][0])["PYTHON_EXECUTOR_LOG_PROJECT"] == "mine"
+
+
+def test_the_line_of_gcloud_is_the_manifest(cloudrun):
+    """The same service either way."""
+    words = re.search(r"^    gcloud run deploy (?:.*\\\n)*.*$", PAGE, re.M).group(0).replace("\\\n", " ").split()
+    flags = dict(word[2:].split("=", 1) if "=" in word else (word[2:], "") for word in words if word.startswith("--"))
+    spec, notes = cloudrun["spec"]["template"]["spec"], cloudrun["spec"]["template"]["metadata"]["annotations"]
+    container, = spec["containers"]
+    assert flags["cpu"] == container["resources"]["limits"]["cpu"] and flags["memory"] == container["resources"]["limits"]["memory"]
+    assert (int(flags["concurrency"]), int(flags["timeout"])) == (spec["containerConcurrency"], spec["timeoutSeconds"])
+    assert flags["execution-environment"] == notes["run.googleapis.com/execution-environment"]
+    assert (flags["min-instances"], flags["max-instances"]) == (notes["autoscaling.knative.dev/minScale"], notes["autoscaling.knative.dev/maxScale"])
+    assert flags["ingress"] == cloudrun["metadata"]["annotations"]["run.googleapis.com/ingress"]
+    variables = dict(pair.split("=") for pair in flags["set-env-vars"].split(","))
+    assert variables.items() <= environment(container).items()
+
+
+def test_the_folders_that_the_page_names_are_there():
+    for path in re.findall(r"packaging/[\w/.-]*\w", PAGE) + [f"packaging/kubernetes/{name}" for name in re.findall(r"^\| `((?:base|overlays)[\w/]*)` ", PAGE, re.M)]:
+        assert os.path.exists(os.path.join(ROOT, path)), path
+
+
 # --- Confinement of the pod -------------------------------------------------------------------------
 
 
