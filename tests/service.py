@@ -175,11 +175,11 @@ def inheriting(sockets, *arguments):
 class Service:
     """A running instance with the given options. `poor`: as an ordinary user, whose id is uid_base, on a platform
     that grants no namespaces. `behind`: a command that runs the rest of its arguments elsewhere. `sockets`: handed over
-    to it, as a service manager does."""
+    to it, as a service manager does. `stderr`: a descriptor that the log goes to, in place of a file."""
 
     count = 0
 
-    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False, behind=(), sockets=()):
+    def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False, behind=(), sockets=(), stderr=None):
         Service.count += 1
         self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 266 * IDS_PER_SERVICE
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
@@ -195,7 +195,7 @@ class Service:
         arguments = [*behind, *arguments]
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                arguments, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
+                arguments, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=out, stderr=log if stderr is None else stderr,
                 pass_fds=[one.fileno() for one in sockets],
                 env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), SECRET_NAME: SECRET, **(environment or {})},
             )

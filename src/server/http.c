@@ -68,6 +68,16 @@ static void add_header(void *response, const char *name, const char *value) {
     MHD_add_response_header(response, name, value);
 }
 
+/* Where there is somebody to see it. */
+static void count_response(struct exchange *exchange, unsigned status, size_t size) {
+    struct access *access = &exchange->call.access;
+    if (exchange->gone)
+        return;
+    access->status = status;
+    access->sent = strcmp(access->method, "HEAD") == 0 ? 0 : size; /* only the headers are sent */
+    metrics_count_response(metrics_of(exchange), status, access->sent);
+}
+
 static enum MHD_Result send_response(struct exchange *exchange) {
     struct response *made = &exchange->response;
     struct MHD_Response *response =
@@ -75,15 +85,11 @@ static enum MHD_Result send_response(struct exchange *exchange) {
     if (response == NULL)
         return MHD_NO;
     made->body = NULL; /* the library's now, for as long as the exchange lasts */
-    exchange->call.access.status = made->status;
-    bool is_head = strcmp(exchange->call.access.method, "HEAD") == 0; /* only the headers are sent */
-    exchange->call.access.sent = is_head ? 0 : made->size;
     headers_of_answer((struct headers){add_header, response}, &exchange->call, made,
                       exchange->http->draining || exchange->closes);
+    count_response(exchange, made->status, made->size);
     enum MHD_Result r = MHD_queue_response(exchange->connection, made->status, response);
     MHD_destroy_response(response);
-    if (!exchange->gone)
-        metrics_count_response(metrics_of(exchange), made->status, exchange->call.access.sent);
     return r;
 }
 
@@ -368,7 +374,7 @@ static void log_exchange(struct exchange *exchange, enum MHD_RequestTerminationC
     if (exchange->job != NULL)
         access_note_job(access, exchange->job);
     access->received = exchange->received;
-    access->aborted = why != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    access->aborted = exchange->gone || why != MHD_REQUEST_TERMINATED_COMPLETED_OK;
     journal_add(exchange->http->journal, access);
     access_done(access);
 }
