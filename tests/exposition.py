@@ -84,9 +84,9 @@ class Metrics(dict):
         return sum(value for (found, _), value in self.items() if found == name)
 
 
-def scrape(service):
+def scrape(service, headers=None):
     """The metrics, and of how many bytes they were."""
-    answer = service.ask("GET", "/metrics")
+    answer = service.ask("GET", "/metrics", headers=headers)
     assert answer.status == 200 and answer.headers["content-type"] == CONTENT_TYPE, answer
     metrics = Metrics(answer.body.decode("ascii"))
     metrics.size = len(answer.body)

@@ -10,6 +10,7 @@ import socket
 import time
 
 import pytest
+from bearer import Keys
 from exposition import Metrics, promtool, scrape
 from service import ROOT, Background, needs_poverty, order, read_proc, status_field, together, unsanitized, wait_until
 
@@ -422,12 +423,18 @@ def documented():
     return {name: (kind, labels) for name, kind, labels, _ in rows}
 
 
-def test_the_page_knows_them_all(service):
-    one = service
-    one.post(b"{}")
-    metrics = scrape(one)
+def test_the_page_knows_them_all(service, start, tmp_path):
+    """Some are there only where there are keys."""
+    keys = Keys(str(tmp_path))
+    keys.add("alice")
+    one = start("--preload=", f"--keys={keys.path}")
+    service.post(b"{}")
+    metrics, with_keys = scrape(service), scrape(one, keys.headers("alice"))
+    assert set(metrics.types) < set(with_keys.types)
+    assert all("key" in name or "unauthorized" in name for name in set(with_keys.types) - set(metrics.types))
+    metrics.update(with_keys)
     rows = documented()
-    assert {name: kind for name, (kind, _) in rows.items()} == metrics.types
+    assert {name: kind for name, (kind, _) in rows.items()} == with_keys.types
     for name, (kind, labels) in rows.items():
         shown = collections.defaultdict(set)
         for (found, pairs), _ in metrics.items():
