@@ -33,11 +33,10 @@ const struct option_spec config_options[] = {
            "open HTTP connections at most"),
     NUMBER(idle_s, "idle-s", "PYTHON_EXECUTOR_IDLE_S", 60, 1, 86400,
            "seconds without a byte after which a connection is closed"),
-    TEXT(origins, "origins", "PYTHON_EXECUTOR_ORIGINS", "", "abcdefghijklmnopqrstuvwxyz" DIGITS "+-._:/[],",
-         "origins of web pages that may POST /mcp, in lower case, separated by commas; those of this machine may"),
+    TEXT(origins, "origins", "PYTHON_EXECUTOR_ORIGINS", "", "abcdefghijklmnopqrstuvwxyz" DIGITS "+-._:/[],*",
+         "origins of web pages that may use the service from browsers (CORS), separated by commas; * for all"),
     TEXT(keys, "keys", "PYTHON_EXECUTOR_KEYS", "", LETTERS DIGITS " /._-+@:~,=%",
-         "file of the bearer keys that callers must have, read again on SIGHUP; their lines may also be in "
-         "PYTHON_EXECUTOR_KEY_LINES; without either everybody may call"),
+         "file of the bearer keys that callers must have, read again on SIGHUP; without one everybody may call"),
 
     AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs, fewer where memory is short", 1, 128,
               "scripts that run at once"),
@@ -265,12 +264,14 @@ static int check_floor(const struct config *config, struct failure *ret_failure)
 
 /* One that is not written as browsers write it would never match. */
 static int check_origins(const struct config *config, struct failure *ret_failure) {
+    if (strcmp(config->origins, "*") == 0)
+        return 0;
     for (const char *at = config->origins; *at != '\0'; at += *at == ',') {
         size_t size = strcspn(at, ",");
         const char *host = strstr(at, "://");
-        if (host == NULL || host == at || host + 3 >= at + size || memchr(host + 3, '/', size - (size_t)(host + 3 - at)) != NULL)
+        if (host == NULL || host == at || host + 3 >= at + size || strcspn(host + 3, "/*") < size - (size_t)(host + 3 - at))
             return failure_set(ret_failure, EINVAL, "--origins",
-                               "'%.*s' is no origin, it takes scheme://host or scheme://host:port", (int)size, at);
+                               "'%.*s' is no origin, it takes scheme://host or scheme://host:port, or * alone", (int)size, at);
         at += size;
     }
     return 0;

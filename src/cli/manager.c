@@ -360,6 +360,8 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
     /* With the rights that there will be when they are read again. */
     if ((r = keys_read(&manager->keys, manager->config, ret_failure)) < 0)
         return r;
+    if (!manager->keys.on && strcmp(manager->config->origins, "*") == 0)
+        log_warning("--origins is * and there are no keys: every web page may run scripts here by the browsers of those who see it");
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     sigemptyset(&signals);

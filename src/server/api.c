@@ -5,6 +5,7 @@
 #include "server/document.h"
 #include "server/exposition.h"
 #include "server/health.h"
+#include "server/origin.h"
 #include "server/request.h"
 
 #include <errno.h>
@@ -31,9 +32,11 @@ enum route api_find_route(const char *path) {
     return strcmp(path, "/mcp") == 0 ? ROUTE_MCP : ROUTE_EXECUTE;
 }
 
-int api_check_headers(const struct api *api, enum route route, const char *origin, const char *protocol_version,
+int api_check_headers(const struct api *api, struct call *call, const char *origin, const char *protocol_version,
                       struct response *ret_response) {
-    return route == ROUTE_MCP ? mcp_check_headers(api->config, origin, protocol_version, ret_response) : 0;
+    call->shared_with = origin != NULL ? origin_shared_with(origin, api->config->origins) : NULL;
+    call->varies = *api->config->origins != '\0';
+    return call->route == ROUTE_MCP ? mcp_check_headers(api->config, origin, protocol_version, ret_response) : 0;
 }
 
 /* In the words of the route: a request that was not run. 0 or -ENOMEM. */

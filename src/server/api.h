@@ -28,15 +28,17 @@ struct call {
     bool streams;        /* of ROUTE_EXECUTE: the answer is events where the body says nothing of that */
     struct access access; /* what the log will tell of it */
     struct caller *caller; /* whose key it came with, a reference; NULL where there are no keys */
+    const char *shared_with; /* which web pages may read the answer: origin.h; borrowed, NULL for none */
+    bool varies;             /* the answer with the origin that asks */
     bool turned_away;      /* for its key, so that its body is not worth reading */
 };
 
 /* ROUTE_EXECUTE also where it is none. */
 enum route api_find_route(const char *path);
 
-/* By the headers, NULL where they are missing; only the route /mcp looks at them. 0 to go on, 1: the response is made;
- * or -ENOMEM. */
-int api_check_headers(const struct api *api, enum route route, const char *origin, const char *protocol_version,
+/* By the headers, NULL where they are missing; they stay the caller's for as long as the call lasts. Only the route /mcp
+ * refuses any. 0 to go on, 1: the response is made; or -ENOMEM. */
+int api_check_headers(const struct api *api, struct call *call, const char *origin, const char *protocol_version,
                       struct response *ret_response);
 
 /* Whether it comes with a key, where there are keys and it asks for something that not everybody may; `authorization` is

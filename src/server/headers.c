@@ -8,6 +8,24 @@ static void add_header(struct headers headers, const char *name, const char *val
         headers.add(headers.to, name, value);
 }
 
+/* For browsers, which ask by OPTIONS before they send what needs a key. There are no cookies here, so no credentials are
+ * allowed: the page has the key itself. */
+static void add_sharing(struct headers headers, const struct call *call, const char *allowed_methods) {
+    if (call->varies)
+        add_header(headers, "Vary", "Origin");
+    if (call->shared_with == NULL)
+        return;
+    add_header(headers, "Access-Control-Allow-Origin", call->shared_with);
+    add_header(headers, "Access-Control-Expose-Headers",
+               "Execution-Outcome, Server-Timing, X-Request-Id, Retry-After, WWW-Authenticate");
+    if (allowed_methods == NULL)
+        return;
+    add_header(headers, "Access-Control-Allow-Methods", allowed_methods);
+    add_header(headers, "Access-Control-Allow-Headers",
+               "Authorization, Content-Type, Accept, MCP-Protocol-Version, X-Request-Id, traceparent");
+    add_header(headers, "Access-Control-Max-Age", "600");
+}
+
 static void add_common(struct headers headers, const struct call *call, bool closes) {
     add_header(headers, "X-Content-Type-Options", "nosniff");
     add_header(headers, "X-Request-Id", call->access.id);
@@ -25,6 +43,7 @@ void headers_of_answer(struct headers headers, const struct call *call, const st
     add_header(headers, "WWW-Authenticate", response->challenge);
     snprintf(seconds, sizeof seconds, "%u", response->retry_after);
     add_header(headers, "Retry-After", response->retry_after > 0 ? seconds : NULL);
+    add_sharing(headers, call, response->status == 204 ? response->allow : NULL);
     add_common(headers, call, closes);
 }
 
@@ -32,5 +51,6 @@ void headers_of_stream(struct headers headers, const struct call *call, bool clo
     add_header(headers, "Content-Type", "text/event-stream");
     add_header(headers, "Cache-Control", "no-store");
     add_header(headers, "X-Accel-Buffering", "no"); /* a proxy must not collect it first */
+    add_sharing(headers, call, NULL);
     add_common(headers, call, closes);
 }

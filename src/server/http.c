@@ -332,7 +332,7 @@ static int route(struct exchange *exchange, const char *method, const char *path
     struct response *response = &exchange->response;
     int r;
     note_state(exchange->http);
-    if ((r = api_check_headers(api, call->route, header_of(connection, "Origin"),
+    if ((r = api_check_headers(api, call, header_of(connection, "Origin"),
                                header_of(connection, "MCP-Protocol-Version"), response)) != 0 ||
         (r = api_check_key(api, call, method, path, header_of(connection, "Authorization"), response)) != 0 ||
         (r = api_route(api, method, path, response)) != 0)

@@ -42,6 +42,12 @@ static bool is_listed(const char *origin, const char *listed) {
     return false;
 }
 
+const char *origin_shared_with(const char *origin, const char *listed) {
+    if (strcmp(listed, "*") == 0)
+        return listed;
+    return is_listed(origin, listed) ? origin : NULL;
+}
+
 bool origin_allowed(const char *origin, const char *listed) {
-    return is_loopback(origin) || is_listed(origin, listed);
+    return is_loopback(origin) || origin_shared_with(origin, listed) != NULL;
 }

@@ -25,7 +25,7 @@ def options():
 OPTIONS = (
     "host port connections idle-s workers crew queue queue-ms drain-ms body-kb script-kb json-depth wall-ms cpu-ms "
     "memory-mb stdout-kb stderr-kb result-kb result-depth scratch-mb scratch-files open-files threads preload recycle "
-    "uid-base log origins"
+    "uid-base log origins keys"
 ).split()
 
 
@@ -124,7 +124,7 @@ def test_a_wrong_variable_is_named(variable, value):
 
 def test_every_number_has_its_range_checked():
     for name, _, variable in options():
-        if name in ("host", "preload", "require", "log", "log-format", "access-log", "log-project", "log-scripts", "origins", "venv"):
+        if name in ("host", "preload", "require", "log", "log-format", "access-log", "log-project", "log-scripts", "origins", "keys", "venv"):
             continue
         assert_usage(command(f"--{name}=x"), f"--{name}", "whole number from")
         assert_usage(command(f"--{name}=99999999999"), f"--{name}", "whole number from")

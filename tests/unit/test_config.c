@@ -364,9 +364,9 @@ static void test_what_a_request_may_ask_for(void **state) {
 }
 
 static void test_origins(void **state) {
-    static const char *const good[] = {"", "https://a.example", "http://a:1,app://b", "https://[::2]:3", "a://b,"};
+    static const char *const good[] = {"", "https://a.example", "http://a:1,app://b", "https://[::2]:3", "a://b,", "*"};
     static const char *const bad[] = {"null", "a.example", "https://", "://a", "https://a/", "https://a/b", "https://a,b",
-                                      ",", "https://a,,https://b", "https://a,https:/b"};
+                                      ",", "https://a,,https://b", "*,https://a", "https://a,*", "https://*.a", "**", "https://a,https:/b"};
     struct config config;
     struct failure failure;
     (void)state;
@@ -380,7 +380,7 @@ static void test_origins(void **state) {
         assert_int_equal(config_check(&config, &failure), -EINVAL);
         assert_string_equal(failure.stage, "--origins");
     }
-    assert_string_equal(failure.text, "'https:/b' is no origin, it takes scheme://host or scheme://host:port");
+    assert_string_equal(failure.text, "'https:/b' is no origin, it takes scheme://host or scheme://host:port, or * alone");
 }
 
 int main(void) {

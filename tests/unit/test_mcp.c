@@ -189,6 +189,20 @@ static void test_headers(void **state) {
     assert_headers("null", NULL, 403);
 }
 
+/* Pages of this machine may send, but read only what is shared with them. */
+static void test_who_may_read(void **state) {
+    static const char listed[] = "https://a.example,app://b";
+    static const char *const others[] = {"", "null", "http://localhost", "http://127.0.0.1:80", "https://a.exampl", "*", "https://a.example,app://b"};
+    (void)state;
+    assert_string_equal(origin_shared_with("https://a.example", listed), "https://a.example");
+    assert_string_equal(origin_shared_with("app://b", listed), "app://b");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_null(origin_shared_with(others[i], listed));
+        assert_null(origin_shared_with(others[i], ""));
+        assert_string_equal(origin_shared_with(others[i], "*"), "*");
+    }
+}
+
 static void test_origins(void **state) {
     static const char *const good[] = {
         "http://localhost", "https://localhost", "http://localhost:1", "https://127.0.0.1:65535", "http://127.0.0.1",
@@ -212,6 +226,8 @@ static void test_origins(void **state) {
         if (origin_allowed(bad[i], listed))
             fail_msg("%s is allowed", bad[i]);
     assert_false(origin_allowed("https://a.example", ""));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_true(origin_allowed(bad[i], "*"));
 }
 
 static void test_the_description_has_the_numbers_that_hold(void **state) {
@@ -365,6 +381,7 @@ int main(void) {
         cmocka_unit_test_setup(test_nesting_is_bounded, begin),
         cmocka_unit_test_setup(test_headers, begin),
         cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_who_may_read),
         cmocka_unit_test_setup(test_the_description_has_the_numbers_that_hold, begin),
         cmocka_unit_test_setup(test_a_result_and_what_was_printed, begin),
         cmocka_unit_test_setup(test_errors, begin),
