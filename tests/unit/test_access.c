@@ -131,8 +131,8 @@ static const char *line_of(const struct access *access, const char *format, cons
 }
 
 static void expect(const char *line, const char *words) {
-    if (strstr(line, words) == NULL)
-        fail_msg("%s is not in %s", words, line);
+    /* Shows both where it is not in there. */
+    assert_string_equal(strstr(line, words) != NULL ? words : line, words);
 }
 
 static void fill(struct access *access) {
