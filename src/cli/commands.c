@@ -10,6 +10,7 @@
 #include "cli/manager.h"
 #include "cli/run.h"
 #include "cli/settings.h"
+#include "cli/show.h"
 #include "cli/status.h"
 
 #include <signal.h>
@@ -118,6 +119,10 @@ const struct command commands[] = {
      "Without a URL it asks where serve listens with the same options and environment: --host and --port. A URL is "
      "http://HOST[:PORT][/PATH].",
      live_option, health_statuses, health},
+    {"config", "[--json | --check FILE] [--OPTION VALUE ...]", "prints what is in force, and who said so",
+     "It reads what serve reads in the same place with the same flags: the file, the environment, the flags. What it prints "
+     "is a configuration file itself, which has behind each value where that is from.",
+     show_options, show_statuses, show_config},
     {"key", "NAME [rate=N/s|rate=N/min] [burst=N] [concurrent=N]", "makes a bearer key for one who calls",
      "The key is shown once, on stderr. On stdout is the line for the file that serve --keys reads, which holds a hash only: "
      "python-executor key alice rate=10/s >>keys",

@@ -66,14 +66,13 @@ static int take(void *user, const char *section, const char *name, const char *v
         return 0;
     if (*section != '\0')
         return refuse(reader, reader->line, EINVAL, "sections", "this file has none, and every name stands for itself");
-    size_t held = 0;
-    if (reader->goes_on && reader->holds)
-        held = strlen(reader->value);
-    else if (hand_on(reader) < 0)
+    bool goes_on = reader->goes_on && reader->holds;
+    if (!goes_on && hand_on(reader) < 0)
         return 0;
+    size_t held = goes_on ? strlen(reader->value) : 0;
     if (strlen(name) >= sizeof reader->name || held + strlen(value) >= sizeof reader->value)
         return refuse(reader, reader->line, EINVAL, "the line", "a name or a value is too long");
-    if (held == 0) {
+    if (!goes_on) {
         snprintf(reader->name, sizeof reader->name, "%s", name);
         reader->held_line = reader->line;
     }

@@ -17,7 +17,6 @@
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #define BLANKS " \t\r"
-#define LINES_VARIABLE "PYTHON_EXECUTOR_KEY_LINES"
 
 /* MFD_NOEXEC_SEAL of Linux 6.3, without which some systems refuse (vm.memfd_noexec = 2). */
 #define NOT_EXECUTABLE 8u
@@ -210,14 +209,14 @@ static int take_text(struct keys *keys, const char *text, size_t size, struct fa
 }
 
 int keys_read(struct keys *keys, const struct config *config, struct failure *ret_failure) {
-    const char *lines = getenv(LINES_VARIABLE);
+    const char *lines = getenv(KEYS_VARIABLE);
     const char *path = config->keys;
     char *text = NULL;
     size_t size = 0;
     if (*path == '\0')
         return lines != NULL ? take_text(keys, lines, strlen(lines), ret_failure) : 0;
     if (lines != NULL)
-        return refuse(ret_failure, "there are --keys and " LINES_VARIABLE ", it takes one of them");
+        return refuse(ret_failure, "there are --keys and " KEYS_VARIABLE ", it takes one of them");
     int r = read_file(path, &text, &size, ret_failure);
     if (r == 0)
         r = take_text(keys, text, size, ret_failure);

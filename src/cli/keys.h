@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define KEYS_VARIABLE "PYTHON_EXECUTOR_KEY_LINES"
+
 struct keys {
     bool on; /* else the service is open to whoever reaches it */
     struct key *list;

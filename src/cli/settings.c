@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/inifile.h"
+#include "cli/keys.h"
 #include "cli/nearest.h"
 
 #include <errno.h>
@@ -95,7 +96,7 @@ static bool is_known(const char *name) {
     for (size_t i = 0; i < config_option_count; i++)
         if (strcmp(config_options[i].environment, name) == 0)
             return true;
-    return strcmp(name, SETTINGS_VARIABLE) == 0;
+    return strcmp(name, SETTINGS_VARIABLE) == 0 || strcmp(name, KEYS_VARIABLE) == 0;
 }
 
 static void warn_of(const char *name) {

@@ -171,6 +171,9 @@ static void test_forms_of_a_file(void **state) {
     assert_int_equal(settings.from[config_find("preload") - config_options].line, 1);
     assert_int_equal(settings.from[config_find("port") - config_options].line, 5);
     assert_string_equal(settings.config.origins, "");
+    settings = read_text("preload =  ; as a list\n    numpy,\n    pandas\n");
+    assert_string_equal(settings.config.preload, "numpy,pandas");
+    assert_int_equal(settings.from[config_find("preload") - config_options].line, 1);
     settings = read_text("");
     settings = read_text("# nothing");
 }
