@@ -8,12 +8,13 @@
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make uninstall
 #                install what was built below PREFIX, or take it away; both the same PREFIX and DESTDIR
+#   make docs    write the pages that are made of the tables of options and commands: docs/CONFIGURATION.md, the manual page
 #   make bench   measure this build beside a python3 started for each request: tables and a chart in build/bench
 #   make bench-quick OLD=FOLDER | bench-size | bench-soak N=100000
 #                measure it beside another build folder, by the size of what is sent, over many requests
 #   make clean   remove the build folders
 
-.PHONY: run test test-security build install uninstall bench bench-quick bench-size bench-soak clean packages test-packages security-packages \
+.PHONY: run test test-security build docs install uninstall bench bench-quick bench-size bench-soak clean packages test-packages security-packages \
         bench-packages sanitize
 
 run: packages build
@@ -34,6 +35,11 @@ sanitize: packages test-packages
 
 build:
 	@tools/build build
+
+docs: build
+	@build/reference page >docs/CONFIGURATION.md
+	@build/reference man >docs/python-executor.1
+	@build/reference sample >docs/python-executor.conf
 
 PREFIX = /usr/local
 install: packages build

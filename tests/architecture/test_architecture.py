@@ -224,3 +224,9 @@ def test_nothing_refers_to_places_outside():
             content = file.read()
         found = [word.decode() for word in words if word in content]
         assert not found, f"{os.path.relpath(path, ROOT)} mentions {found}, which only its author has"
+
+
+@pytest.mark.parametrize("what, name", [("page", "CONFIGURATION.md"), ("man", "python-executor.1"), ("sample", "python-executor.conf")])
+def test_pages_that_are_made_of_tables_say_what_the_tables_say(what, name):
+    made = subprocess.run([os.path.join(BUILD, "reference"), what], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert text_of(os.path.join(ROOT, "docs", name)) == made, f"docs/{name} is stale: run make docs"
