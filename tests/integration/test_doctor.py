@@ -146,13 +146,21 @@ def test_an_ordinary_user_of_this_machine():
 @needs_poverty
 @pytest.mark.parametrize("layer", REFUSED)
 def test_nothing_is_served_below_the_floor(layer):
-    done = command("serve", "--port=0", "--preload=", f"--require={FLOOR},{layer}", poor=POOR_UID)
+    done = command("serve", "--port=0", "--preload=", "--log-format=text", f"--require={FLOOR},{layer}", poor=POOR_UID)
     assert done.returncode == 1, done
     assert "listening" not in done.stdout
     call, error = REFUSED[layer]
     assert layer in done.stderr and call in done.stderr and error in done.stderr, done.stderr
     assert "doctor" in done.stderr
     assert_how(done.stderr)
+
+
+@needs_poverty
+def test_a_log_of_json_says_so_too():
+    done = command("serve", "--port=0", "--preload=", f"--require={FLOOR},user-namespace", poor=POOR_UID)
+    errors = [line["message"] for line in map(json.loads, done.stderr.splitlines()) if line["severity"] == "ERROR"]
+    assert done.returncode == 1 and errors[0].startswith("user-namespace: "), done
+    assert_how(errors[1])
 
 
 @needs_poverty

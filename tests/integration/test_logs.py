@@ -9,7 +9,7 @@ import socket
 import time
 
 import pytest
-from service import ROOT, Background, Service, order, together, wait_until
+from service import ROOT, Background, Service, needs_poverty, order, together, wait_until
 from test_request_id import REQUESTS
 
 ID, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -234,10 +234,19 @@ def make_terminal():
 
 
 @pytest.mark.parametrize("make", [make_pipe, make_socket, make_terminal])
-@pytest.mark.parametrize("rest", [[], ["--log=debug"]], ids=["info", "debug"])
-def test_a_reader_that_does_not_read(start, make, rest):
+def test_a_reader_that_does_not_read(start, make):
     ours, theirs = make()
-    one = start("--log-format=auto", "--preload=", "--log-rate=1000000", *rest, stderr=theirs)
+    be_deaf_to(start("--log-format=auto", "--preload=", "--log-rate=1000000", stderr=theirs), ours, theirs)
+
+
+@needs_poverty
+def test_a_reader_that_does_not_read_another_users_pipe(start):
+    """It cannot be opened again: every write looks first."""
+    ours, theirs = make_pipe()
+    be_deaf_to(start("--log-format=json", "--preload=", "--log-rate=1000000", stderr=theirs, poor=True), ours, theirs)
+
+
+def be_deaf_to(one, ours, theirs):
     os.close(theirs)
     connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=20)
     for _ in range(3000):  # a megabyte of lines, and nothing takes as much
