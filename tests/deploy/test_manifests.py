@@ -16,7 +16,7 @@ import yaml
 from exposition import promtool, scrape
 from groups import Group
 from pod_security import broken_rules
-from service import BUILD, PROGRAM, ROOT
+from service import PROGRAM, ROOT, is_readable_by_all
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "tiers"))
 import platforms  # noqa: E402
@@ -366,6 +366,22 @@ def test_what_the_overlay_userns_gives_up_of_it(compose):
     assert of_kind(manifests, "Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or not is_readable_by_all(os.path.abspath(PROGRAM)),
+                    reason="needs root, and a build folder that others may read")
+def test_what_the_overlay_userns_gains(compose):
+    """With these capabilities, root of a user namespace gives every worker all layers but the control group."""
+    container, = pod_of(compose("overlays/userns"))["containers"]
+    kept = ",".join(container["securityContext"]["capabilities"]["add"])
+    done = subprocess.run([sys.executable, os.path.join(HERE, "launch_userns.py"), kept, PROGRAM, "doctor", "--json"],
+                          env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 0, done
+    told = json.loads(done.stdout)
+    active = {layer["name"] for layer in told["layers"] if layer["active"]}
+    assert told["escaped"] == 0
+    assert active >= {"seccomp", "rlimits", "identity", "mount-namespace", "user-namespace", "pid-namespace", "network-namespace",
+                      "ipc-namespace", "uts-namespace"}, told["layers"]
+
+
 @pytest.mark.parametrize("rule, where, change", [
     ("HostProcess", "context", {"windowsOptions": {"hostProcess": True}}),
     ("Host Namespaces", "pod", {"hostPID": True}),
@@ -400,6 +416,8 @@ def test_the_tier_kubernetes_is_this_pod(compose):
              *(f"--cap-drop={name}" for name in context["capabilities"]["drop"])]
     assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"] is True
     flags += ["--security-opt=no-new-privileges", "--read-only", "--read-only-tmpfs=false", f"--tmpfs=/tmp:rw,exec,size={size}m,mode=1777"]
+    limits = container["resources"]["limits"]
+    flags += [f"--memory={limits['memory'].lower().rstrip('i')}", f"--cpus={limits['cpu']}"]
     assert whole["seccompProfile"] == {"type": "RuntimeDefault"}
     assert list(platforms.Kubernetes.options) == flags
 

@@ -145,7 +145,7 @@ class Kubernetes(Container):
     """A pod under the restricted standard: no user but one, no capability, nothing writable but /tmp."""
 
     options = ("--user=65532:65532", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only",
-               "--read-only-tmpfs=false", "--tmpfs=/tmp:rw,exec,size=320m,mode=1777")
+               "--read-only-tmpfs=false", "--tmpfs=/tmp:rw,exec,size=320m,mode=1777", "--memory=2g", "--cpus=2")
     grants = {"uid": 65532, "CapEff": "0", "NoNewPrivs": "1", "Seccomp": "2", "unshare(NEWUSER)": "EPERM",
               "unshare(NEWNS)": "EPERM", "chroot": "EPERM", "setresuid": "EPERM", "write to /": "EROFS"}
 
