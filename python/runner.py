@@ -410,6 +410,10 @@ def preload(names, folder):
             except ModuleNotFoundError as error:
                 if not name.endswith("?") or not f"{name[:-1]}.".startswith(f"{error.name}."):
                     raise
+        # numpy 2 imports them when they are first used: too late for the seed, and each run would pay for it.
+        if "numpy" in modules:
+            for name in ("numpy.random", "numpy.linalg", "numpy.fft"):
+                __import__(name)
 
 
 def rehearse(once=False):
