@@ -48,4 +48,5 @@ ENV PATH=/usr/local/bin \
     PYTHON_EXECUTOR_VENV=${REQUIREMENTS:+/usr/local/venv}
 EXPOSE 8080
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python-executor", "health"]
 ENTRYPOINT ["/usr/local/bin/python-executor"]

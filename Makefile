@@ -4,6 +4,8 @@
 #   make test    install what is missing, build, run every test
 #   make test-security [TIERS="user gvisor"]
 #                run the contract and attack corpora on every platform, or on some: see tests/tiers
+#   make image-test [IMAGE_PROFILES="docker restricted gvisor"]
+#                build the container image, look at it, and run the same corpora against it, in some profiles or in all
 #   make build   build into build/
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make uninstall
@@ -14,7 +16,8 @@
 #                measure it beside another build folder, by the size of what is sent, over many requests
 #   make clean   remove the build folders
 
-.PHONY: run test test-security build docs install uninstall bench bench-quick bench-size bench-soak clean packages test-packages security-packages \
+.PHONY: run test test-security image-test build docs install uninstall bench bench-quick bench-size bench-soak clean packages \
+        test-packages security-packages image-packages \
         bench-packages sanitize
 
 run: packages build
@@ -32,6 +35,9 @@ test-security: packages security-packages build
 sanitize: packages test-packages
 	@tools/build build-sanitize -Db_sanitize=address,undefined -Db_lundef=false
 	@/usr/bin/python3 tests/run.py build-sanitize
+
+image-test: image-packages
+	@/usr/bin/python3 tests/tiers/image.py build $(IMAGE_PROFILES)
 
 build:
 	@tools/build build
@@ -70,6 +76,9 @@ test-packages:
 
 bench-packages:
 	@tools/packages bench
+
+image-packages:
+	@tools/packages image
 
 security-packages:
 	@tools/packages security

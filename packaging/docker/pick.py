@@ -23,7 +23,7 @@ ALWAYS = ("base-files", "libc-bin", "tzdata")
 PYTHON = r"/usr/lib/python3(\.\d+)?/"
 UNUSED = re.compile("|".join((
     r"/usr/s?bin/.",
-    r"/usr/include/|.*\.(a|h|pyi|pyx|pxd)$",
+    r"/usr/include/|.*\.(a|c|h|pyi|pyx|pxd)$",
     r"/usr/share/doc/(?!.*/copyright$).",  # the licences ask to stay with what they license
     r"/usr/share/(man|info|locale|lintian|bug|doc-base|pixmaps|applications|perl5|debconf|readline|numpy3)/",
     r"/usr/share/(python3|gcc|gdb|base-files|libc-bin)/",
@@ -33,6 +33,7 @@ UNUSED = re.compile("|".join((
     r"/etc/(?!os-release|debian_version|matplotlibrc|fonts/|ld\.so\.conf|localtime|mime\.types|protocols|services).",
     r"/var/.",
     PYTHON + r"(ensurepip|idlelib|turtledemo|pydoc_data|lib2to3|test|config-[^/]*)/",
+    PYTHON + r"sitecustomize\.py$",  # leads to a file of /etc
     r"/usr/lib/python3/dist-packages/(.*/)?tests/",
 )))
 
@@ -111,6 +112,23 @@ def copy(files, target):
         sys.exit("the files cannot be copied")
 
 
+def drop_broken_links(target):
+    """Those to what was left out; they are looked up as the image will have them."""
+    for folder, folders, names in os.walk(target):
+        for path in (os.path.join(folder, name) for name in folders + names):
+            if os.path.islink(path) and not os.path.lexists(end_of(path, target)):
+                os.remove(path)
+
+
+def end_of(path, target):
+    for _ in range(40):
+        if not os.path.islink(path):
+            break
+        link = os.readlink(path)
+        path = os.path.normpath(target + link if link.startswith("/") else os.path.join(os.path.dirname(path), link))
+    return path
+
+
 def add_folders(target):
     """Where the kernel's file systems and what may be written to are mounted."""
     for name, mode in (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777),
@@ -132,6 +150,7 @@ def add_small_files(target, packages):
     write("var/lib/dpkg/status", output("dpkg-query", "--status", *packages))
     # Without mounts a worker's root is /usr (src/sandbox/chroot.h), with this link in it and a folder for scripts.
     os.symlink(".", os.path.join(target, "usr/usr"))
+    drop_broken_links(target)
     subprocess.run(["ldconfig", "-r", target], check=True)
     shutil.rmtree(os.path.join(target, "var/cache/ldconfig"), ignore_errors=True)
 

@@ -102,7 +102,7 @@ def run_attacks(tier, port, cases, watch, report):
         dead = 0 if not harm or "does not answer" not in harm else dead + 1
         if harm:
             time.sleep(1)
-        why += [harm, watch.grown() if tier.footprint_after_each() else ""]
+        why += [harm, watch.grown() if tier.looked_at == "after each" else ""]
         report.add(tier, case["category"], case["id"], "; ".join(filter(None, why)))
 
 
@@ -114,7 +114,7 @@ def run(tier, process, port, only, report):
     report.say(f"{tier.name}: {len(requests)} cases of the contract, then {len(cases)} attacks and innocent scripts, "
                + ("with those" if full else "without those") + " that lean on namespaces")
     run_contract(tier, port, requests, report)
-    watch = Watch(tier, process)
+    watch = None if tier.looked_at == "never" else Watch(tier, process)
     run_attacks(tier, port, cases, watch, report)
-    if not tier.footprint_after_each():
+    if tier.looked_at == "end":
         report.add(tier, "process", "left in the end", watch.grown())

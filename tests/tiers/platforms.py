@@ -26,24 +26,33 @@ class Tier:
 
     full = False
     arguments = ()  # more options of the service
+    looked_at = "after each"  # case, or in the "end", or "never": what the service occupies
     grants = {}
     patience = 2.0  # seconds an innocent request may take
     hostname = socket.gethostname()  # containers on the host's network have the host's
 
     def __init__(self, name):
         self.name = name
-        self.folder = self.stage = None
+        self.folder = None
 
-    def prepare(self, folder, stage, cache):
-        """`folder` is the tier's own, for as long as it runs; `stage` has what it is to see as /srv."""
+    def prepare(self, folder, cache):
+        """`folder` is the tier's own, for as long as it runs."""
         del cache
-        self.folder, self.stage = folder, stage
+        self.folder = folder
 
     def start(self, *command, **keys):
         """A process that runs `command` in the tier. Its own session: Ctrl-C is for us, who then stop it."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **SECRET}
         return subprocess.Popen(self.command(*command), env=environment, cwd="/", stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, start_new_session=True, **keys)
+
+    def serve(self, **keys):
+        return self.start(f"{SRV}/python-executor", "--host", "127.0.0.1", "--port", "0", "--log-format", "text",
+                          *self.arguments, **keys)
+
+    def probe(self):
+        """What the platform grants, as `grants` has it."""
+        return json.loads(self.output("/usr/bin/python3", f"{SRV}/probe.py"))
 
     def output(self, *command):
         process = self.start(*command, stderr=subprocess.PIPE)
@@ -65,9 +74,6 @@ class Tier:
         """What the service that `process` started occupies now."""
         raise NotImplementedError
 
-    def footprint_after_each(self):
-        return True
-
     def clean(self):
         """Ends what process.kill() does not."""
 
@@ -81,6 +87,10 @@ class Host(Tier):
         self.grants = grants.pop("grants")
         self.full = grants.pop("full")
         self.arguments = grants.pop("arguments", ())
+
+    def prepare(self, folder, cache):
+        super().prepare(folder, cache)
+        self.stage = cache("stage")
 
     def command(self, *command):
         return [sys.executable, os.path.join(HERE, "launch.py"), *self.options, self.stage, *command]
@@ -96,9 +106,9 @@ class Container(Tier):
     rootfs_option = ":O"  # what the container writes is thrown away
     options = ("--cap-add=AUDIT_WRITE,MKNOD,NET_RAW",)  # what Docker grants beside podman's own
 
-    def prepare(self, folder, stage, cache):
-        super().prepare(folder, stage, cache)
-        self.rootfs = cache("root")
+    def prepare(self, folder, cache):
+        super().prepare(folder, cache)
+        self.contents = self.what_is_inside(cache)
         self.container = f"python-executor-{os.getpid()}-{self.name}"
         self.manager = None
         self.options = (*self.options, *self.security(cache))
@@ -106,17 +116,20 @@ class Container(Tier):
     def security(self, cache):
         return [f"--security-opt=seccomp={cache('profile')}"]
 
-    def podman(self, *arguments):
+    def what_is_inside(self, cache):
+        return [f"--volume={cache('stage')}:{SRV}:ro", "--rootfs", cache("root") + self.rootfs_option]
+
+    def state(self):
         """A short path: podman puts a socket below it."""
-        state = [f"--{key}={self.folder}/{key}" for key in ("root", "runroot", "tmpdir")]
-        return ["podman", *state, "--log-level=error", "--cgroup-manager=cgroupfs", "--events-backend=none",
-                f"--runtime={self.runtime}", *arguments]
+        return prepare.podman(self.folder)
+
+    def podman(self, *arguments):
+        return [*self.state(), f"--runtime={self.runtime}", *arguments]
 
     def command(self, *command):
         return self.podman(
             "run", "--rm", f"--name={self.container}", "--network=host", *limits(), *self.options,
-            *(f"--env={key}={value}" for key, value in SECRET.items()), f"--volume={self.stage}:{SRV}:ro",
-            "--rootfs", self.rootfs + self.rootfs_option, *command)
+            *(f"--env={key}={value}" for key, value in SECRET.items()), *self.contents, *command)
 
     def ask_podman(self, *arguments):
         return subprocess.run(self.podman(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -154,14 +167,15 @@ class GVisor(Container):
     """gVisor, as Cloud Run (first generation) runs containers: root inside, another kernel."""
 
     full = True
+    looked_at = "end"
     patience = 4.0
     flags = ("platform=systrap", "network=host", "ignore-cgroups")
     year = 2024
     grants = {"uid": 0, "kernel": "4.4.0", "landlock": "ENOSYS", "unshare(all)": "ok", "mount in it": "ok"}
 
-    def prepare(self, folder, stage, cache):
+    def prepare(self, folder, cache):
         self.runtime = cache("gvisor", self.year)
-        super().prepare(folder, stage, cache)
+        super().prepare(folder, cache)
 
     def security(self, cache):
         return []  # gVisor does not put a profile on what runs inside
@@ -175,9 +189,6 @@ class GVisor(Container):
         del process
         text = self.ask_podman("exec", self.container, "/usr/bin/python3", f"{SRV}/footprint.py", "1")
         return json.loads(text) if text else None
-
-    def footprint_after_each(self):
-        return False
 
 
 class GVisor2022(GVisor):

@@ -33,6 +33,12 @@ def run(*command, **keys):
     return result.stdout
 
 
+def podman(folder):
+    """podman with its state in a folder, apart from that of the machine's other containers."""
+    state = [f"--{key}={folder}/{key}" for key in ("root", "runroot", "tmpdir")]
+    return ["podman", *state, "--log-level=error", "--cgroup-manager=cgroupfs", "--events-backend=none"]
+
+
 def suite():
     """The code name of this machine's Debian."""
     with open("/etc/os-release", encoding="utf-8") as file:

@@ -31,7 +31,7 @@ import prepare
 AT_ONCE = int(os.environ.get("JOBS") or os.cpu_count() or 1)
 START = 60  # seconds until the service must be ready
 END = 15  # seconds to end after SIGTERM
-READY = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)$", re.M)
+READY = re.compile(r"^ready in [0-9.]+ s, listening on http://[0-9.]+:([0-9]+)$", re.M)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -84,8 +84,7 @@ class Service:
         self.tier, self.out = tier, ""
         self.log_path = os.path.join(tier.folder, "stderr")
         with open(self.log_path, "wb") as log:
-            self.process = tier.start(f"{platforms.SRV}/python-executor", "--host", "127.0.0.1", "--port", "0", "--log-format", "text",
-                                      *tier.arguments, stderr=log)
+            self.process = tier.serve(stderr=log)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
@@ -133,7 +132,7 @@ class Run:
         self.cache_folder = os.path.join(self.build, "tiers")
         os.makedirs(self.cache_folder, exist_ok=True)
         self.folder = tempfile.mkdtemp(prefix="tiers-", dir="/run")  # podman wants its paths short
-        self.stage = self.make_stage()
+        os.chmod(self.folder, 0o755)
         self.cache_lock, self.cached = threading.Lock(), {}
         self.services = set()
 
@@ -141,7 +140,6 @@ class Run:
         """A folder that every tier sees as /srv: the programs, and what looks at the platform."""
         stage = os.path.join(self.folder, "stage")
         os.mkdir(stage, 0o755)
-        os.chmod(self.folder, 0o755)
         for path in [os.path.join(self.build, name) for name in prepare.PROGRAMS] + [
                 os.path.join(HERE, name) for name in ("probe.py", "footprint.py")]:
             shutil.copy(path, stage)
@@ -149,7 +147,8 @@ class Run:
 
     def cache(self, what, *arguments):
         """Makes a part of a platform once, and has it from then on."""
-        make = {"root": lambda: prepare.root_file_system(self.cache_folder, self.build),
+        make = {"stage": self.make_stage,
+                "root": lambda: prepare.root_file_system(self.cache_folder, self.build),
                 "profile": lambda: prepare.docker_profile(self.cache_folder),
                 "gvisor": lambda year: prepare.gvisor(self.cache_folder, year)}[what]
         with self.cache_lock:
@@ -162,7 +161,7 @@ class Run:
 
     def check_platform(self, tier):
         """Shows what the platform grants, and holds it against what the tier is to be."""
-        found = json.loads(tier.output("/usr/bin/python3", f"{platforms.SRV}/probe.py"))
+        found = tier.probe()
         self.report.say(f"{tier.name}: " + describe(found))
         for key, wanted in tier.grants.items():
             value = found["calls"].get(key, found.get(key))
@@ -192,7 +191,7 @@ class Run:
         folder = os.path.join(self.folder, tier.name)
         os.mkdir(folder)
         try:
-            tier.prepare(folder, self.stage, self.cache)
+            tier.prepare(folder, self.cache)
             self.check_platform(tier)
             self.run_service(tier)
         except prepare.Unavailable as error:
@@ -241,14 +240,14 @@ def describe(found):
     return f"{', '.join(facts)}; refused: {', '.join(refused) or 'nothing'}; granted: {', '.join(granted)}"
 
 
-def arguments():
+def arguments(every):
+    """The options, and which of `every` tier they name."""
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("tiers", nargs="*", metavar="tier")
     parser.add_argument("--only", type=lambda text: text.split(","), help="categories and names of cases")
     parser.add_argument("--serve", action="store_true", help="start the service and leave it alone")
     options = parser.parse_args()
-    every = platforms.all_tiers()
     unknown = set(options.tiers) - {tier.name for tier in every}
     if unknown:
         parser.error(f"there is no tier {', '.join(unknown)}, but {', '.join(tier.name for tier in every)}")
@@ -263,14 +262,14 @@ def apart(tiers):
     return sorted(tiers, key=lambda tier: order.index(tier.name) if tier.name in order else len(order))
 
 
-def main():
-    options, tiers = arguments()
+def run_all(run, tiers, other=None):
+    """The exit status. `other` is called beside the tiers, and has a column of its own: other.tier."""
     for sign in (signal.SIGINT, signal.SIGTERM):  # even where a shell has us ignore the first
         signal.signal(sign, signal.default_int_handler)
-    run = Run(options.build, options.only, options.serve)
     pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
     try:
-        for work in [pool.submit(run.run_tier, tier) for tier in apart(tiers)]:
+        works = [pool.submit(other)] if other else []
+        for work in works + [pool.submit(run.run_tier, tier) for tier in apart(tiers)]:
             work.result()
     except KeyboardInterrupt:
         run.report.say("stopped")
@@ -279,10 +278,15 @@ def main():
         run.stop()
         pool.shutdown(cancel_futures=True)
         run.clean()
-    run.report.table(tiers)
+    run.report.table([other.tier, *tiers] if other else tiers)
     passed, failed = run.report.total()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
+
+
+def main():
+    options, tiers = arguments(platforms.all_tiers())
+    return run_all(Run(options.build, options.only, options.serve), tiers)
 
 
 if __name__ == "__main__":
