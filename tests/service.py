@@ -292,6 +292,10 @@ class Service:
         assert wait_until(lambda: "all that is preloaded is there" in self.log, 30), self.log
         return self.zygote_pids() + self.flavour_pids()
 
+    def wait_for_ready(self):
+        """What a balancer waits for, and the line in the log does not."""
+        assert wait_until(lambda: self.ask("GET", "/readyz").status == 200, 30), self.log
+
     def worker_pids(self):
         zygotes = self.zygote_pids() + self.flavour_pids()
         return [pid for zygote in zygotes for pid in self.children(zygote, "python-executor-zygote") if pid not in zygotes]

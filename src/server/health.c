@@ -1,6 +1,8 @@
 /* Health: see health.h. Runs in the server; asks nobody and runs nothing. */
 #include "server/health.h"
 
+#include "base/flavour.h"
+
 /* Whoever asks again this soon may find another answer. */
 enum { RETRY_S = 1 };
 
@@ -9,6 +11,8 @@ const char *health_unready(const struct runs *runs) {
         return "Shutting down.";
     if (runs->pool.current[0] == NULL)
         return "No worker is ready yet.";
+    if (runs->pool.reached < flavour_count(runs->config->preload))
+        return "Not all that is preloaded is there yet.";
     return NULL;
 }
 

@@ -139,6 +139,8 @@ static void take_places(struct link *link, struct flavours flavours) {
         if (before != NULL)
             close_if_done(before);
     }
+    if (link->pool->reached <= flavours.last)
+        link->pool->reached = flavours.last + 1;
 }
 
 int pool_add(struct pool *pool, int take_channel, struct flavours flavours) {

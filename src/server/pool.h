@@ -27,6 +27,7 @@ struct pool {
     uint64_t forks;  /* of workers, as far as zygotes have said */
     uint64_t python; /* PY_VERSION_HEX, 0 until a zygote has said */
     struct link *current[FLAVOUR_MAX]; /* takes new jobs of that flavour; NULL while there is no zygote */
+    unsigned reached;     /* so many flavours there have ever been */
     struct job *running;  /* those that a zygote has */
     /* Tells that the verdict is in (job->verdict); the job has left the pool. */
     void (*ended)(struct job *job);

@@ -65,6 +65,7 @@ def test_who_has_none_may_not(start, keys):
 
 def test_what_is_open_to_everybody(start, keys):
     one = start(f"--keys={keys.path}")
+    one.wait_for_ready()
     for path in ("/healthz", "/readyz", "/openapi.json"):
         assert one.ask("GET", path).status == 200
     for path in ("/execute", "/mcp", "/metrics"):

@@ -39,6 +39,7 @@ class Kept:
 
 def test_while_it_announces_its_end_everybody_is_served(start):
     one = start("--announce-ms=1500")
+    one.wait_for_ready()
     kept = Kept(one)
     assert kept.ask("GET", "/readyz")[0] == 200
     one.process.terminate()

@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import subprocess
+import sysconfig
+import tempfile
 import threading
 
 import pytest
@@ -30,8 +32,54 @@ def ask(*arguments, **environment):
 
 
 def test_a_service_that_runs(service):
+    service.wait_for_ready()
     assert service.ask("GET", "/healthz").body == b'{"status": "ok"}'
     assert service.ask("GET", "/readyz").body == b'{"status": "ready"}'
+
+
+@pytest.fixture
+def venv():
+    """With modules that take their time, until there is a file, and one that cannot be imported."""
+    with tempfile.TemporaryDirectory(prefix="python-executor-venv-", dir="/usr/local" if os.geteuid() == 0 else None) as folder:
+        os.chmod(folder, 0o755)
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--system-site-packages", "--without-pip", folder], check=True)
+        packages = os.path.join(folder, "lib", f"python{sysconfig.get_python_version()}", "site-packages")
+        for name, text in (("slow", f"import os, time\nwhile not os.path.exists('{packages}/go'): time.sleep(0.01)\n"),
+                           ("broken", "import slow\nraise ValueError('broken')\n")):
+            with open(f"{packages}/{name}.py", "w", encoding="ascii") as file:
+                file.write(text)
+        yield folder, f"{packages}/go"
+
+
+def test_while_it_imports(start, venv):
+    """Scripts are run before all that is preloaded is there, but a balancer waits."""
+    folder, go = venv
+    one = start("--preload=slow", f"--venv={folder}")
+    assert one.result("def main(): return 1") == 1
+    answer = one.ask("GET", "/readyz")
+    assert answer.status == 503 and answer.json == {"error": "Not all that is preloaded is there yet."}
+    assert one.ask("GET", "/healthz").status == 200
+    with open(go, "wb"):
+        one.wait_for_ready()
+    # Later on it is no reason to send everybody elsewhere: what needs the import waits.
+    os.remove(go)
+    os.kill(one.zygote_pid, signal.SIGKILL)
+    one.wait_for_ready()
+    assert "python_executor_flavour_ready{flavour=\"slow\"} 0\n" in one.ask("GET", "/metrics").body.decode()
+    waiting = Background(one.run, "import slow\ndef main(): return 2")
+    with open(go, "wb"):
+        assert waiting.get().result == 2
+
+
+def test_what_cannot_be_imported_is_never_ready(start, venv):
+    """Or a new version that is broken would take the place of one that is not."""
+    folder, go = venv
+    one = start("--preload=broken", f"--venv={folder}")
+    for _ in range(5):
+        assert one.ask("GET", "/readyz").status == 503
+    with open(go, "wb"):
+        assert one.process.wait(20) == 1
+    assert "importing --preload modules: broken" in one.log
 
 
 def test_busy_is_not_unready(start):
@@ -68,6 +116,7 @@ def test_while_there_is_no_zygote(start):
 def test_while_it_drains(start):
     """Asked over connections that stand: whether new ones are taken is another question."""
     one = start("--preload=", "--drain-ms=20000")
+    one.wait_for_ready()
     ready, alive, numbers = [connect(one) for _ in range(3)]
     for connection in (ready, alive, numbers):
         assert read(connection, "/readyz")[0] == 200
@@ -96,6 +145,7 @@ def is_unready(service):
 
 
 def test_it_finds_the_service(service):
+    service.wait_for_ready()
     for answer in (ask(f"--port={service.port}"), ask("--port", str(service.port), "--host=0.0.0.0"),
                    ask(PORT=str(service.port)), ask(f"http://127.0.0.1:{service.port}"), ask(f"http://localhost:{service.port}/")):
         assert (answer.returncode, answer.stdout, answer.stderr) == (0, b'{"status": "ready"}\n', b"")
@@ -159,6 +209,7 @@ def test_whoever_does_not_answer_is_not_waited_for(data):
 
 def test_it_leaves_the_service_alone(service):
     """It is a process of its own, and none of the service's: asking starts no worker and ends none."""
+    service.wait_for_ready()
     before = {pid: read_proc(pid, "stat").split()[21] for pid in service.ready_pids()}
     for _ in range(20):
         assert ask(f"--port={service.port}").returncode == 0

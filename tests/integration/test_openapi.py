@@ -181,6 +181,7 @@ def test_bodies_are_closed():
 @pytest.mark.parametrize("path", [path for path, routes in DOCUMENT["paths"].items() if "get" in routes])
 def test_what_is_read(service, path):
     routes = DOCUMENT["paths"][path]
+    service.wait_for_ready()
     answer = service.ask("GET", path)
     assert answer.status == 200
     check(answer, routes["get"]["responses"]["200"])

@@ -205,6 +205,26 @@ static void test_starts_of_zygotes(void **state) {
     runs_scene_end(&scene);
 }
 
+static void test_ready_is_when_all_was_there_once(void **state) {
+    struct runs_scene scene;
+    (void)state;
+    runs_scene_begin(&scene, 1, 1);
+    runs_scene_add_flavours(&scene, 0, (struct flavours){0, 0});
+    assert_string_equal(health_unready(&scene.runs), "Not all that is preloaded is there yet.");
+    assert_exposed(&scene, "python_executor_ready 0");
+    runs_scene_add_flavours(&scene, 1, (struct flavours){1, FLAVOUR_MAX - 1});
+    assert_null(health_unready(&scene.runs));
+    scene.zygotes[1] = fd_close(scene.zygotes[1]);
+    runs_scene_turn(&scene);
+    assert_null(health_unready(&scene.runs)); /* what needs it waits */
+    scene.zygotes[0] = fd_close(scene.zygotes[0]);
+    runs_scene_turn(&scene);
+    assert_string_equal(health_unready(&scene.runs), "No worker is ready yet.");
+    runs_scene_add_flavours(&scene, 2, (struct flavours){0, 0});
+    assert_null(health_unready(&scene.runs));
+    runs_scene_end(&scene);
+}
+
 static void test_layers(void **state) {
     struct runs_scene scene;
     struct isolation layers = {0};
@@ -257,6 +277,7 @@ int main(void) {
         cmocka_unit_test(test_what_runs_do_shows),
         cmocka_unit_test(test_what_zygotes_say_shows),
         cmocka_unit_test(test_starts_of_zygotes),
+        cmocka_unit_test(test_ready_is_when_all_was_there_once),
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_callers_are_named),
     };
