@@ -10,7 +10,7 @@ import time
 
 import pytest
 from bearer import Keys, make_key, reload, run
-from service import PROGRAM, SANITIZED, Background, order, read_proc, wait_until
+from service import PROGRAM, ROOT, SANITIZED, Background, order, read_proc, wait_until
 
 GOOD = order("def main(): return 1")
 PING = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "ping"})
@@ -152,6 +152,15 @@ def test_lines_in_the_environment(start):
     one = start(environment={"PYTHON_EXECUTOR_KEY_LINES": f"# from a secret\n{line}"})
     assert one.post(GOOD).status == 401
     assert one.post(GOOD, {"Authorization": f"Bearer {secret}"}).status == 200
+
+
+def test_the_example_in_the_documentation(start, tmp_path):
+    with open(os.path.join(ROOT, "docs", "KEYS.md"), encoding="utf-8") as file:
+        lines = file.read().split("```\n# name", 1)[1].split("```", 1)[0]
+    path = str(tmp_path / "keys")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("# name" + lines)
+    assert "keys in force: 3" in start("--preload=", f"--keys={path}").log
 
 
 def test_no_keys_in_a_file_is_nobody(start, tmp_path):
@@ -369,6 +378,19 @@ def test_zygotes_and_workers_have_none_in_memory(start, keys):
     assert has(one.server_pid), "the search finds nothing where there is something"
     pids = one.every_zygote() + one.ready_pids()
     assert len(pids) > 2 and [pid for pid in pids if has(pid)] == []
+
+
+def test_names_in_the_log(start, keys):
+    one = start(f"--keys={keys.path}", "--log-format=json")
+    run(one, keys, "bob")
+    one.post(GOOD)
+
+    def lines():
+        found = [json.loads(line) for line in one.log.splitlines() if line.startswith("{") and '"/execute"' in line]
+        return found if len(found) == 2 else None
+
+    found = wait_until(lines)
+    assert found and "bob" in json.dumps(found[0]) and "bob" not in json.dumps(found[1]), one.log
 
 
 def test_names_in_metrics(start, keys):
