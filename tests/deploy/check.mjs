@@ -25,16 +25,23 @@ async function bySchema({ manifest }) {
   }
 }
 
-function byTypes({ manifest }) {
-  const file = join(folder, "manifest.ts");
-  writeFileSync(file, `import type { I${manifest.kind} as Kind } from "${moduleOf(manifest)}";\n` +
-    `export const manifest: Kind = ${JSON.stringify(manifest, null, 1)};\n`);
-  const program = ts.createProgram([file], {
+// All at once, since to read the packages takes longest.
+function byTypes(entries) {
+  const files = entries.map(({ manifest }, i) => {
+    const file = join(folder, `manifest-${i}.ts`);
+    writeFileSync(file, `import type { I${manifest.kind} as Kind } from "${moduleOf(manifest)}";\n` +
+      `export const manifest: Kind = ${JSON.stringify(manifest, null, 1)};\n`);
+    return file;
+  });
+  const program = ts.createProgram(files, {
     noEmit: true, strict: true, skipLibCheck: true, types: [],
     target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler,
   });
-  return ts.getPreEmitDiagnostics(program).map((found) => ts.flattenDiagnosticMessageText(found.messageText, " "));
+  return files.map((file) => [...program.getSyntacticDiagnostics(program.getSourceFile(file)), ...program.getSemanticDiagnostics(program.getSourceFile(file))]
+    .map((found) => ts.flattenDiagnosticMessageText(found.messageText, " ")));
 }
 
-for (const entry of JSON.parse(await text(process.stdin)))
-  for (const wrong of [...(await bySchema(entry)), ...byTypes(entry)]) console.log(`${entry.name}: ${wrong}`);
+const entries = JSON.parse(await text(process.stdin));
+const typed = byTypes(entries);
+for (const [i, entry] of entries.entries())
+  for (const wrong of [...(await bySchema(entry)), ...typed[i]]) console.log(`${entry.name}: ${wrong}`);
