@@ -9,6 +9,7 @@ import tempfile
 import threading
 
 import pytest
+from exposition import scrape
 from service import PROGRAM, Background, read_proc, wait_until
 
 SLEEP = "import time\ndef main(): time.sleep({})"
@@ -64,8 +65,14 @@ def test_while_it_imports(start, venv):
     # Later on it is no reason to send everybody elsewhere: what needs the import waits.
     os.remove(go)
     os.kill(one.zygote_pid, signal.SIGKILL)
-    one.wait_for_ready()
-    assert "python_executor_flavour_ready{flavour=\"slow\"} 0\n" in one.ask("GET", "/metrics").body.decode()
+
+    def is_back_without_it():
+        metrics = scrape(one)
+        return (metrics.value("python_executor_zygote_starts_total", reason="restart") == 1 and
+                metrics.value("python_executor_flavour_ready", flavour="slow") == 0)
+
+    assert wait_until(is_back_without_it)
+    assert one.ask("GET", "/readyz").status == 200
     waiting = Background(one.run, "import slow\ndef main(): return 2")
     with open(go, "wb"):
         assert waiting.get().result == 2
