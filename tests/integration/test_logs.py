@@ -9,6 +9,7 @@ import socket
 import time
 
 import pytest
+from bearer import Keys
 from service import ROOT, Background, Service, needs_poverty, order, together, wait_until
 from test_request_id import REQUESTS
 
@@ -115,6 +116,21 @@ def test_no_lines_of_requests(start):
     os.kill(one.server_pid, signal.SIGKILL)  # what it says next would be behind the line
     assert wait_until(lambda: one.log.count("confined: ") == 2, 10)
     assert not parse(one.log)[1]
+
+
+def test_the_name_of_the_key_and_never_the_key(start, tmp_path):
+    keys = Keys(str(tmp_path))
+    keys.add("alice")
+    keys.add("limited", "rate=1/min", "burst=1")
+    one = start(JSON, "--preload=", f"--keys={keys.path}")
+    told = [("alice", 200, "alice"), ("limited", 200, "limited"), ("limited", 429, "limited"), (None, 401, None)]
+    for number, (name, status, _) in enumerate(told):
+        headers = {**(keys.headers(name) if name else {"Authorization": f"Bearer {keys.secrets['alice']}x"}), "X-Request-Id": str(number)}
+        assert one.post(order("def main(): return 1"), headers).status == status
+    lines = logged(one, len(told))
+    assert [(lines[str(number)]["httpRequest"]["status"], lines[str(number)].get("key")) for number in range(len(told))] == [
+        (status, name) for _, status, name in told]
+    assert not [secret for secret in keys.secrets.values() if secret in one.log]
 
 
 # --- Ids and traces ---------------------------------------------------------------------------------
