@@ -460,6 +460,12 @@ def test_prometheus_takes_the_files(tmp_path):
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     done = promtool("check", "config", str(tmp_path / "prometheus.yml"))
     assert done.returncode == 0 and b"2 rule files" in done.stdout, done.stdout.decode()
+    # The lines that are comments, too.
+    config["scrape_configs"][0]["authorization"] = {"credentials_file": "python-executor.key"}
+    (tmp_path / "python-executor.key").write_text("secret")
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    done = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def test_the_load_is_one_when_every_worker_is_busy(tmp_path):
