@@ -62,6 +62,8 @@ struct config {
     char preload[CONFIG_TEXT];
     char venv[CONFIG_TEXT];
     uint64_t recycle;
+    uint64_t import_s;
+    uint64_t stall_s;
     uint64_t uid_base;
     char require[CONFIG_TEXT];
 #ifdef PX_LAYERS_OFF

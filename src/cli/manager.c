@@ -32,7 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000 };
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, TICK_MS = 1000 };
 
 struct manager {
     const struct config *config;
@@ -46,6 +46,8 @@ struct manager {
     uint64_t begun_us;
     uint64_t server_after_us; /* not before that is a dead server started again */
     unsigned server_pause_ms;
+    unsigned server_silent_s;
+    uint64_t tick_us; /* when the next second is over */
     bool served;   /* it has been ready once */
     bool complete; /* and all that is preloaded was there */
     bool reloading; /* SIGHUP came */
@@ -73,6 +75,7 @@ static void start_server(struct manager *manager) {
         return;
     }
     child_init(&manager->server, pid, ends[0]);
+    manager->server_silent_s = 0;
     manager->succession.server = ends[0];
 }
 
@@ -148,6 +151,8 @@ static void watch_succession(struct manager *manager) {
 static void take_from_server(void *context, const struct message *message) {
     struct manager *manager = context;
     const struct failure *failure = &message->failure;
+    if (message->kind == MESSAGE_ALIVE)
+        manager->server_silent_s = 0;
     if (message->kind != MESSAGE_FAILED)
         return;
     log_error("%.*s: %.*s", (int)sizeof failure->stage, failure->stage, (int)sizeof failure->text, failure->text);
@@ -271,6 +276,19 @@ static void take_signals(struct manager *manager) {
 
 /* --- The loop --- */
 
+/* As succession_tick(). The end of a server that drains is bounded without this. */
+static void tick(struct manager *manager) {
+    uint64_t now = clock_us();
+    if (now < manager->tick_us)
+        return;
+    manager->tick_us = now + TICK_MS * 1000;
+    succession_tick(&manager->succession);
+    if (manager->server.pid == 0 || manager->stage == STAGE_SHUT || ++manager->server_silent_s != manager->config->stall_s + 1)
+        return;
+    log_error("the server has not been heard of for %llu s and is killed", (unsigned long long)manager->config->stall_s);
+    kill(manager->server.pid, SIGKILL);
+}
+
 static int sooner(int one_ms, int other_ms) {
     return one_ms < 0 || (other_ms >= 0 && other_ms < one_ms) ? other_ms : one_ms;
 }
@@ -282,7 +300,7 @@ static int until_ms(uint64_t at_us) {
 
 static int timeout_ms(struct manager *manager) {
     uint64_t alive_us = notify_watchdog(&manager->notify, clock_us());
-    int ms = sooner(succession_timeout_ms(&manager->succession), alive_us != UINT64_MAX ? until_ms(alive_us) : -1);
+    int ms = sooner(succession_timeout_ms(&manager->succession), until_ms(alive_us < manager->tick_us ? alive_us : manager->tick_us));
     if (manager->stage != STAGE_SERVING)
         return sooner(ms, until_ms(manager->stage_ends_us));
     return manager->server.pid == 0 ? sooner(ms, until_ms(manager->server_after_us)) : ms;
@@ -327,6 +345,7 @@ static void run(struct manager *manager) {
     while (!manager->done) {
         start_missing(manager);
         watch_succession(manager);
+        tick(manager);
         wait_and_hear(manager);
         if (manager->stage != STAGE_SERVING && clock_us() >= manager->stage_ends_us)
             end_stage(manager);

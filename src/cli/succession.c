@@ -7,6 +7,7 @@
 #include "sandbox/cgroup.h"
 #include "wire/message.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -105,8 +106,10 @@ static void hand_over(struct succession *succession, struct zygote *fresh, struc
         log_warning("the server did not take the channel of a zygote");
     fresh->channel = fd_close(fresh->channel);
     fresh->stage = ZYGOTE_PRESENT;
-    if (before != NULL)
+    if (before != NULL) {
         before->stage = ZYGOTE_RETIRING; /* the server lets go of it when its last job is done */
+        before->age_s = 0;
+    }
     if (succession->served)
         log_info("a fresh zygote has taken over");
     succession->served = true;
@@ -136,8 +139,16 @@ int succession_timeout_ms(const struct succession *succession) {
 
 /* --- What they say --- */
 
+static void zygote_alive(struct zygote *zygote, struct flavours flavours) {
+    if (flavours.first >= CONFIG_FLAVOURS)
+        return;
+    zygote->heard[flavours.first] = true;
+    zygote->silent_s[flavours.first] = 0;
+}
+
 static void zygote_ready(struct zygote *zygote, struct flavours flavours) {
     struct succession *succession = zygote->succession;
+    zygote_alive(zygote, flavours);
     /* The others' channels come to the server over the one that they are a fork of. */
     if (flavours.first == 0) {
         zygote->flavours = flavours;
@@ -167,6 +178,7 @@ static void take_message(void *context, const struct message *message) {
             zygote->isolation.layers[message->layer.layer] = message->layer.state;
         break;
     case MESSAGE_READY: zygote_ready(zygote, message->flavours); break;
+    case MESSAGE_ALIVE: zygote_alive(zygote, message->flavours); break;
     case MESSAGE_FAILED: zygote_failed(zygote, &message->failure); break;
     case MESSAGE_RETIRE:
         if (zygote->stage == ZYGOTE_PRESENT && find(zygote->succession, ZYGOTE_FRESH) == NULL)
@@ -178,6 +190,56 @@ static void take_message(void *context, const struct message *message) {
 
 void succession_hear(struct zygote *zygote) {
     child_hear(&zygote->child, take_message, zygote);
+}
+
+/* --- Those that do not go on --- */
+
+static void put_down(struct zygote *zygote) {
+    zygote->killed = true;
+    kill(zygote->child.pid, SIGKILL); /* those that are forks of it die with it */
+}
+
+static void check_import(struct zygote *zygote) {
+    struct failure failure;
+    uint64_t limit_s = zygote->succession->config->import_s;
+    if (zygote->complete || zygote->stage == ZYGOTE_RETIRING || zygote->age_s <= limit_s)
+        return;
+    failure_set(&failure, ETIMEDOUT, "--preload", "not everything was imported within %llu s, see --import-s",
+                (unsigned long long)limit_s);
+    zygote_failed(zygote, &failure);
+    put_down(zygote);
+}
+
+static void check_silence(struct zygote *zygote) {
+    uint64_t limit_s = zygote->succession->config->stall_s;
+    for (unsigned i = 0; i < CONFIG_FLAVOURS && zygote->stage != ZYGOTE_RETIRING && !zygote->killed; i++) {
+        if (!zygote->heard[i] || ++zygote->silent_s[i] <= limit_s)
+            continue;
+        log_error("the zygote (flavour %u) has not been heard of for %llu s and is killed", i, (unsigned long long)limit_s);
+        put_down(zygote);
+    }
+}
+
+/* Those of its tree that have no jobs any more are silent. The last job is over when its time is. */
+static void check_retirement(struct zygote *zygote) {
+    const struct config *config = zygote->succession->config;
+    uint64_t limit_s = (config_limit(config, LIMIT_WALL_MS).most + 999) / 1000 + config->stall_s;
+    if (zygote->stage != ZYGOTE_RETIRING || zygote->age_s <= limit_s || zygote->killed)
+        return;
+    log_error("a zygote has not ended %llu s after another one took over, and is killed", (unsigned long long)limit_s);
+    put_down(zygote);
+}
+
+void succession_tick(struct succession *succession) {
+    for (size_t i = 0; i < SUCCESSION_ZYGOTES; i++) {
+        struct zygote *zygote = &succession->zygotes[i];
+        if (zygote->stage == ZYGOTE_NONE || zygote->killed)
+            continue;
+        zygote->age_s++;
+        check_import(zygote);
+        check_silence(zygote);
+        check_retirement(zygote);
+    }
 }
 
 /* --- Their end --- */

@@ -37,6 +37,10 @@ struct zygote {
     struct flavours flavours;
     bool complete; /* all its flavours are */
     struct isolation isolation; /* of its workers, as it says */
+    unsigned age_s;             /* in its stage */
+    bool heard[CONFIG_FLAVOURS];    /* of that flavour, since it serves: */
+    unsigned silent_s[CONFIG_FLAVOURS];
+    bool killed;
 };
 
 struct succession {
@@ -69,6 +73,10 @@ void succession_go_on(struct succession *succession);
 
 /* Milliseconds until then; -1 where it waits for others only. */
 int succession_timeout_ms(const struct succession *succession);
+
+/* A second is over: kills what has been silent for --stall-s, or has not done in time what it is to do. Only seconds in
+ * which the manager has run itself count, so nobody pays for a machine that stood still. */
+void succession_tick(struct succession *succession);
 
 /* Takes what the zygote says on its control channel. */
 void succession_hear(struct zygote *zygote);

@@ -39,6 +39,7 @@ struct server {
     struct callers callers;
     struct http http;
     struct drain drain;
+    uv_timer_t alive;
     struct console console;
 };
 
@@ -115,6 +116,13 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
     }
 }
 
+/* The manager judges by it whether this loop still goes round. */
+static void say_alive(uv_timer_t *timer) {
+    const struct message message = {.kind = MESSAGE_ALIVE};
+    (void)timer;
+    (void)message_send(INHERIT_CONTROL, &message, NULL, 0);
+}
+
 static int start(struct server *server, const struct isolation *layers, bool listens) {
     uv_loop_t *loop = &server->loop;
     int r;
@@ -128,7 +136,8 @@ static int start(struct server *server, const struct isolation *layers, bool lis
     if (!listens)
         return 0;
     const struct api api = {.config = &server->config, .runs = &server->runs, .callers = &server->callers, .own = *layers};
-    if ((r = hear_keys(&server->callers)) < 0)
+    if ((r = hear_keys(&server->callers)) < 0 || (r = uv_timer_init(loop, &server->alive)) < 0 ||
+        (r = uv_timer_start(&server->alive, say_alive, 0, MESSAGE_ALIVE_MS)) < 0)
         return r;
     return http_start(&server->http, loop, &api, &server->journal, INHERIT_LISTEN);
 }

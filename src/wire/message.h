@@ -14,6 +14,7 @@
  *   manager          server         MESSAGE_LEAVE      let nobody in, and finish   -
  *   server           manager        MESSAGE_FAILED     cannot confine itself, why  -
  *   manager          server         MESSAGE_CONSOLE    one run is here, of `run`   enum console_fd
+ *   server           manager        MESSAGE_ALIVE      its loop goes round         -
  *   server           manager        MESSAGE_OUTCOME    how that run ended          -
  *   server           zygote         MESSAGE_RUN        run a job                   enum run_fd
  *   server           zygote         MESSAGE_CANCEL     nobody waits for it         -
@@ -22,6 +23,7 @@
  *   zygote           server         MESSAGE_CREW       how many workers it has     -
  *   zygote           manager        MESSAGE_LAYER      what became of a layer      -
  *   zygote           manager        MESSAGE_READY      a flavour's first worker is ready   -
+ *   zygote           manager        MESSAGE_ALIVE      its loop goes round         -
  *   zygote           manager        MESSAGE_FAILED     cannot work here, why       -
  *   zygote           manager        MESSAGE_RETIRE     time for a fresh zygote     -
  *   zygote           worker         MESSAGE_GO         your ids are mapped         -
@@ -61,6 +63,7 @@ enum message_kind {
     MESSAGE_OUTCOME,
     MESSAGE_CREW,
     MESSAGE_KEYS,
+    MESSAGE_ALIVE,
 };
 
 /* How a worker ended, as the zygote saw it. */
@@ -143,11 +146,14 @@ struct message {
         uint64_t scratch_bytes; /* that it holds */
         struct console_end end;
         struct keys_notice keys;
-        struct flavours flavours; /* MESSAGE_CHANNEL; MESSAGE_READY to the manager */
+        struct flavours flavours; /* MESSAGE_CHANNEL; MESSAGE_READY and MESSAGE_ALIVE to the manager */
     };
 };
 
 enum { MESSAGE_MAX_FDS = 4 };
+
+/* How often MESSAGE_ALIVE is sent. */
+enum { MESSAGE_ALIVE_MS = 1000 };
 
 /* What comes along with MESSAGE_RUN; stdin only where a request has some. */
 enum run_fd { RUN_CHANNEL, RUN_STDOUT, RUN_STDERR, RUN_STDIN };

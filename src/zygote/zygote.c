@@ -4,6 +4,7 @@
  */
 #include "zygote/zygote.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "wire/inherit.h"
 #include "wire/message.h"
@@ -13,11 +14,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +44,7 @@ struct zygote {
     size_t order_count;
     uint64_t jobs_begun;
     int child_fd; /* signalfd for SIGCHLD */
+    uint64_t alive_us; /* when the manager is to hear of it again */
     bool announced;
     bool retiring;
     bool ended; /* the server or the manager is gone */
@@ -233,7 +237,26 @@ static void retire_in_time(struct zygote *zygote) {
     tell_manager(zygote, &message);
 }
 
+/* The manager judges by it whether this loop still goes round. One that is stopped itself does not read, and what it has
+ * to know afterwards must find room: then this is not said. */
+static void say_alive(struct zygote *zygote) {
+    enum { UNREAD_MAX = 16 << 10 };
+    const struct message message = {.kind = MESSAGE_ALIVE, .flavours = zygote->branch->flavours};
+    uint64_t now = clock_us();
+    int unread = 0;
+    if (!zygote->announced || now < zygote->alive_us)
+        return;
+    zygote->alive_us = now + MESSAGE_ALIVE_MS * 1000;
+    if (ioctl(INHERIT_CONTROL, SIOCOUTQ, &unread) < 0 || unread < UNREAD_MAX)
+        (void)message_send(INHERIT_CONTROL, &message, NULL, 0);
+}
+
 /* --- The loop --- */
+
+static int until_alive_ms(const struct zygote *zygote) {
+    uint64_t now = clock_us();
+    return !zygote->announced ? -1 : zygote->alive_us > now ? (int)((zygote->alive_us - now + 999) / 1000) : 0;
+}
 
 /* -1 is for ever. */
 static int sooner(int ms, int other_ms) {
@@ -241,7 +264,8 @@ static int sooner(int ms, int other_ms) {
 }
 
 static int timeout_ms(const struct zygote *zygote) {
-    return sooner(sooner(keeper_timeout_ms(&zygote->crew), crew_timeout_ms(&zygote->crew)), tally_timeout_ms(&zygote->tally));
+    int workers = sooner(keeper_timeout_ms(&zygote->crew), crew_timeout_ms(&zygote->crew));
+    return sooner(workers, sooner(tally_timeout_ms(&zygote->tally), until_alive_ms(zygote)));
 }
 
 /* Waits for whatever comes first; `hurry` when there is a worker to fork if nothing else is to do. */
@@ -283,6 +307,7 @@ static int serve(struct zygote *zygote, struct failure *ret_failure) {
         if ((r = refill(zygote, &hurry, ret_failure)) < 0)
             return r;
         retire_in_time(zygote);
+        say_alive(zygote);
         if (zygote->announced)
             tally_tell(&zygote->tally, &zygote->crew, INHERIT_CHANNEL);
     }
