@@ -92,7 +92,7 @@ def test_what_cannot_be_imported_is_never_ready(start, venv):
 def test_busy_is_not_unready(start):
     """What waits is what the queue is for; a balancer that took it away would only move the crowd."""
     one = start("--workers=1", "--queue=1", "--preload=")
-    running = Background(one.run, SLEEP.format(1))
+    running = Background(one.run, SLEEP.format(4))
     one.wait_for_busy(1)
     waiting = Background(one.run, "def main(): return 1")
     assert wait_until(lambda: b"python_executor_queue_depth 1\n" in one.ask("GET", "/metrics").body)
@@ -127,7 +127,7 @@ def test_while_it_drains(start):
     ready, alive, numbers = [connect(one) for _ in range(3)]
     for connection in (ready, alive, numbers):
         assert read(connection, "/readyz")[0] == 200
-    running = Background(one.run, SLEEP.format(2))
+    running = Background(one.run, SLEEP.format(4))
     one.wait_for_busy(1)
     one.process.send_signal(signal.SIGTERM)
     assert wait_until(lambda: is_unready(one))

@@ -191,39 +191,67 @@ def test_streams_are_counted_by_what_they_send(start):
     assert after.value("python_executor_total_seconds_count") == 12
 
 
+def begin(service):
+    """A run that lasts until its client goes away."""
+    body = order(SLEEP.format(60))
+    client = socket.create_connection(("127.0.0.1", service.port))
+    client.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    return client
+
+
+def wait_for(service, name, value, **labels):
+    assert wait_until(lambda: scrape(service).value(name, **labels) == value, 30), scrape(service)
+
+
+def rejected(service):
+    return {key: value for key, value in scrape(service).by("python_executor_rejected_total", "reason").items() if value}
+
+
 def test_who_is_sent_away(start):
-    one = start("--workers=1", "--queue=2", "--queue-ms=400", "--preload=")
-    running = Background(one.run, SLEEP.format(1.2))
-    one.wait_for_busy(1)
-    waiting = [Background(one.run, "x = 1") for _ in range(2)]
-    assert wait_until(lambda: scrape(one).value("python_executor_queue_depth") == 2)
+    one = start("--workers=1", "--queue=2", "--queue-ms=60000", "--wall-ms=60000", "--preload=")
+    clients = [begin(one) for _ in range(3)]
+    wait_for(one, "python_executor_queue_depth", 2)
     for _ in range(5):
         assert one.run("x = 1").status == 503
-    assert [client.get().status for client in waiting] == [503, 503]
-    assert running.get().status == 200
-    after = scrape(one)
-    assert {key: value for key, value in after.by("python_executor_rejected_total", "reason").items() if value} == {
-        "queue_full": 5, "queue_timeout": 2}
-    # What has only waited is no run.
-    assert after.total("python_executor_runs_total") == after.value("python_executor_queue_seconds_count") == 1
-    assert after.by("python_executor_http_responses_total", "code")["503"] == 7
+    assert rejected(one) == {"queue_full": 5}
+    metrics = scrape(one)
+    assert metrics.by("python_executor_http_responses_total", "code")["503"] == 5
+    assert metrics.total("python_executor_runs_total") == metrics.value("python_executor_queue_seconds_count") == 0
+    for client in clients:
+        client.close()
+
+
+def test_who_has_waited_too_long(start):
+    """What has only waited is no run."""
+    one = start("--workers=1", "--queue-ms=300", "--wall-ms=60000", "--preload=")
+    running = begin(one)
+    wait_for(one, "python_executor_running", 1)
+    assert [answer.status for answer in together(*[lambda: one.run("x = 1")] * 3)] == [503] * 3
+    assert rejected(one) == {"queue_timeout": 3}
+    assert scrape(one).value("python_executor_queue_seconds_count") == 0
+    running.close()
+    wait_for(one, "python_executor_runs_total", 1, outcome="cancelled")
+    assert scrape(one).value("python_executor_queue_seconds_count") == 1
 
 
 def test_who_goes_away(start):
     """Nobody sees their answers, so they are none; that they ran is in the runs."""
-    one = start("--workers=2", "--preload=")
+    one = start("--workers=2", "--preload=", "--wall-ms=60000")
     before = scrape(one)
-    sockets = []
-    for _ in range(4):
-        body = order(SLEEP.format(4))
-        sockets.append(socket.create_connection(("127.0.0.1", one.port)))
-        sockets[-1].sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    assert wait_until(lambda: scrape(one).value("python_executor_queue_depth") == 2)
+
+    def leave(clients, count):
+        for client in clients:
+            client.close()
+        wait_for(one, "python_executor_runs_total", count, outcome="cancelled")
+
+    running = [begin(one), begin(one)]
+    wait_for(one, "python_executor_running", 2)
+    waiting = [begin(one), begin(one)]
+    wait_for(one, "python_executor_queue_depth", 2)
     now = scrape(one)
     assert now.value("python_executor_running") == now.by("python_executor_workers", "state")["busy"] == 2
-    for client in sockets:
-        client.close()
-    assert wait_until(lambda: scrape(one).value("python_executor_runs_total", outcome="cancelled") == 4)
+    leave(waiting, 2)
+    leave(running, 4)
     after = scrape(one)
     # Those that waited had no process.
     assert grown(after, before, "python_executor_kills_total", "reason") == {"cancelled": 2}
@@ -297,7 +325,7 @@ def test_each_run_takes_a_worker(start):
         return (by_state["starting"] == by_state["busy"] == 0 and by_flavour == {"python": 4, "numpy": 4} and
                 metrics.value("python_executor_forks_total") == len(scripts) + 8 and len(one.worker_pids()) == 8)
 
-    assert wait_until(is_settled), scrape(one)
+    assert wait_until(is_settled, 30), scrape(one)
 
 
 def test_flavours(start):
