@@ -3,6 +3,7 @@
 #include "cli/children.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "sandbox/credentials.h"
 #include "wire/inherit.h"
 
@@ -173,6 +174,7 @@ pid_t children_start_server(const struct programs *programs, const struct config
         struct failure failure;
         int program = programs->server;
         prepare(&program, control, listen_fd);
+        log_detach(); /* once more: who has taken the server must not make the manager wait for a log that he fills */
         /* A user id of its own where that can be had; else the one of whoever started it. */
         bool root = credentials_can_change_ids();
         uid_t uid = root ? (uid_t)config->uid_base : geteuid();

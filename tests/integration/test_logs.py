@@ -1,4 +1,5 @@
 """The log: a line for each request with what came of it, nothing of what it carried, and nobody who waits for its reader."""
+import ctypes
 import http.client
 import json
 import os
@@ -10,7 +11,7 @@ import time
 
 import pytest
 from bearer import Keys
-from service import ROOT, Background, Service, needs_poverty, order, together, wait_until
+from service import ROOT, Background, Service, needs_poverty, order, read_proc, together, wait_until
 from test_request_id import REQUESTS
 
 ID, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -306,6 +307,30 @@ def test_others_keep_a_pipe_that_blocks(start):
     os.close(theirs)
     one.assert_well()
     assert b'"request_id"' in read_until(ours, b'"request_id"')
+    os.close(ours)
+
+
+def shares_descriptor(one, other, number):
+    """Whether it is one open file in both processes (kcmp(2))."""
+    call = {"x86_64": 312, "aarch64": 272}[os.uname().machine]
+    result = ctypes.CDLL(None, use_errno=True).syscall(call, one, other, 0, number, number)
+    assert result >= 0, os.strerror(ctypes.get_errno())
+    return result == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="looks into processes of other users")
+@pytest.mark.parametrize("make", [make_pipe, make_terminal])
+def test_the_server_cannot_make_the_manager_wait(start, make):
+    """The flag is the open file's: who has taken the server could take it away."""
+    ours, theirs = make()
+    one = start(JSON, "--preload=", stderr=theirs)
+    assert not shares_descriptor(one.manager_pid, one.server_pid, 2)
+    assert not shares_descriptor(one.manager_pid, os.getpid(), 2) and os.get_blocking(theirs)
+    assert shares_descriptor(one.manager_pid, one.zygote_pid, 2)
+    for pid in (one.manager_pid, one.server_pid):
+        flags = int(re.search(rb"^flags:\s+(\d+)", read_proc(pid, "fdinfo/2"), re.M).group(1), 8)
+        assert flags & os.O_NONBLOCK and flags & os.O_ACCMODE == os.O_WRONLY
+    os.close(theirs)
     os.close(ours)
 
 
