@@ -90,15 +90,17 @@ int api_check_key(struct api *api, struct call *call, const char *method, const 
     return 0;
 }
 
-static int refuse_run(struct call *call, struct response *ret_response) {
+/* While none of them has begun, everything before them has its time as well. */
+static int refuse_run(const struct api *api, struct call *call, struct response *ret_response) {
     struct caller *caller = call->caller;
     caller->too_many++;
     int r = turn_away(call, 429, "Too many runs of this key at once.", ret_response);
-    ret_response->retry_after = caller_retry_after(caller);
+    unsigned own = caller_retry_after(caller), all = caller->turn.length == caller->runs ? runs_retry_after(api->runs) : 0;
+    ret_response->retry_after = own > all ? own : all;
     return r;
 }
 
-int api_check_pace(struct call *call, struct response *ret_response) {
+int api_check_pace(const struct api *api, struct call *call, struct response *ret_response) {
     struct caller *caller = call->caller;
     if (caller == NULL)
         return 0;
@@ -108,7 +110,7 @@ int api_check_pace(struct call *call, struct response *ret_response) {
         return r;
     }
     if (!caller_may_run(caller))
-        return refuse_run(call, ret_response);
+        return refuse_run(api, call, ret_response);
     unsigned seconds = caller_take_request(caller, clock_us());
     if (seconds > 0) {
         int r = turn_away(call, 429, "Too many requests with this key in this time.", ret_response);
@@ -266,7 +268,7 @@ int api_submit(struct api *api, struct call *call, const char *body, size_t size
     }
     job_unref(job);
     if (r == -EDQUOT)
-        return refuse_run(call, ret_response);
+        return refuse_run(api, call, ret_response);
     count_rejection(api, r == -ESHUTDOWN ? REJECTED_DRAINING : REJECTED_QUEUE_FULL);
     r = refuse_busy(api, call, r == -ESHUTDOWN ? "Shutting down." : "Too busy, the queue is full.", ret_response);
     return r < 0 ? r : 1;

@@ -48,7 +48,7 @@ int api_check_key(struct api *api, struct call *call, const char *method, const 
 
 /* Whether its caller may send it now, a request that api_route() lets pass. 0 to go on, 1: the response is made; or
  * -ENOMEM. */
-int api_check_pace(struct call *call, struct response *ret_response);
+int api_check_pace(const struct api *api, struct call *call, struct response *ret_response);
 
 /* The request is over. */
 void api_forget(struct call *call);

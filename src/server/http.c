@@ -337,7 +337,7 @@ static int route(struct exchange *exchange, const char *method, const char *path
         (r = api_check_key(api, call, method, path, header_of(connection, "Authorization"), response)) != 0 ||
         (r = api_route(api, method, path, response)) != 0)
         return r;
-    return api_check_pace(call, response);
+    return api_check_pace(api, call, response);
 }
 
 /* What its route refuses is answered behind its body, which is read and dropped; but whoever may not send one does not

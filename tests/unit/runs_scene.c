@@ -67,7 +67,7 @@ void runs_scene_add_zygote(struct runs_scene *scene, size_t zygote) {
     runs_scene_add_flavours(scene, zygote, (struct flavours){0, FLAVOUR_MAX - 1});
 }
 
-static void finished(struct job *job) {
+void runs_scene_finished(struct job *job) {
     struct runs_scene *scene = job->owner;
     assert_int_equal(job->stage, JOB_FINISHED);
     scene->finished++;
@@ -78,7 +78,7 @@ static int submit(struct runs_scene *scene, const struct job_request *request, i
     assert_non_null(job);
     if (take_stdin >= 0)
         job_use_stdin(job, take_stdin);
-    job->finished = finished;
+    job->finished = runs_scene_finished;
     job->owner = scene;
     int r = runs_submit(&scene->runs, job, NULL);
     if (r == 0)

@@ -53,6 +53,9 @@ struct job *runs_scene_submit_stdin(struct runs_scene *scene, const char *text, 
 /* With a stdin of its own, whose reading end is taken. */
 struct job *runs_scene_submit_from(struct runs_scene *scene, int take_fd);
 
+/* For a job that a test makes by itself: its job->finished, with the scene as its owner. */
+void runs_scene_finished(struct job *job);
+
 /* The errno of a job that must be refused. */
 int runs_scene_try(struct runs_scene *scene);
 
