@@ -17,10 +17,6 @@
 #define TEXT(field, flag, env, def, chars, words)                                                     \
     {.name = flag, .environment = env, .kind = OPTION_TEXT, .offset = offsetof(struct config, field), \
      .fallback_text = (def), .allowed = (chars), .help = (words)}
-/* A text that nobody may be shown, `config` neither. */
-#define SECRET(field, flag, env, def, chars, words)                                                   \
-    {.name = flag, .environment = env, .kind = OPTION_TEXT, .offset = offsetof(struct config, field), \
-     .fallback_text = (def), .allowed = (chars), .secret = true, .help = (words)}
 
 #define DIGITS "0123456789"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -209,8 +205,7 @@ int config_set(struct config *config, const struct option_spec *option, const ch
     }
     bool good = option->allowed == NULL ? is_word_of(option->help, value) : value[strspn(value, option->allowed)] == '\0';
     if (!good || strlen(value) >= CONFIG_TEXT)
-        return failure_set(ret_failure, EINVAL, label, "'%.40s' is not allowed, it takes %s",
-                           option->secret ? "(what was given)" : value, option->help);
+        return failure_set(ret_failure, EINVAL, label, "'%.40s' is not allowed, it takes %s", value, option->help);
     snprintf(text_at(config, option), CONFIG_TEXT, "%s", value);
     return 0;
 }
@@ -341,8 +336,6 @@ int config_to_args(const struct config *config, char **ret_args, size_t count) {
         const struct option_spec *option = &config_options[i];
         char arg[CONFIG_TEXT + 64];
         char text[CONFIG_TEXT];
-        if (option->secret)
-            continue; /* whoever lists processes sees it, and no child needs it */
         if (at + 1 >= count)
             return -E2BIG;
         config_value(config, option, text);

@@ -2,7 +2,7 @@
  *
  * The table in config.c says for every option its flag, its environment variable, its default, its
  * range and its help text; parsing, --help, the pages for people and the options a child process is started
- * with all come from it.
+ * with all come from it. So a value is seen by whoever may list processes, and no option may hold a secret.
  */
 #ifndef PX_BASE_CONFIG_H
 #define PX_BASE_CONFIG_H
@@ -88,7 +88,6 @@ struct option_spec {
     uint64_t fallback, min, max;
     const char *fallback_text; /* of an OPTION_TEXT; of a number whose default is worked out at start */
     const char *allowed;       /* of an OPTION_TEXT: the characters, NULL for the words that `help` begins with */
-    bool secret;               /* its value is shown to nobody */
     const char *help;
 };
 

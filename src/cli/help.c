@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "cli/commands.h"
+#include "cli/settings.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -63,7 +64,8 @@ void help_print(FILE *to) {
         print_wrapped(to, 9, commands[i].summary);
     }
     fprintf(to, "\n");
-    print_wrapped(to, 0, "An option is a flag or an environment variable; the flag wins.");
+    print_wrapped(to, 0, "An option is a line of the configuration file, an environment variable, or a flag; the later wins. The file is "
+                         "what --config FILE or " SETTINGS_VARIABLE " names, and else " SETTINGS_FILE " if it is there.");
     print_configuration(to);
 }
 

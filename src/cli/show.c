@@ -60,10 +60,7 @@ static void print_option(const struct settings *settings, size_t place) {
     snprintf(comment, sizeof comment, "%s%s%s", source, settings->from[place].origin == ORIGIN_FILE ? ", line " : *detail != '\0' ? " " : "",
              detail);
     config_value(&settings->config, option, value);
-    if (option->secret)
-        printf("; %s is not shown  ; %s\n", option->name, comment);
-    else
-        print_value(option->name, value, comment);
+    print_value(option->name, value, comment);
 }
 
 static void print_text(const struct settings *settings) {
@@ -94,9 +91,7 @@ static void print_option_json(const struct settings *settings, size_t place) {
     const char *source = source_of(settings, place, detail);
     config_value(&settings->config, option, value);
     printf("\"%s\": {\"value\": ", option->name);
-    if (option->secret)
-        printf("null, \"secret\": true");
-    else if (option->kind == OPTION_NUMBER)
+    if (option->kind == OPTION_NUMBER)
         printf("%s", value);
     else
         print_string(value);
