@@ -111,6 +111,20 @@ def test_severities_of_requests(start):
     assert found == {("WARNING", 503, None), ("ERROR", 500, "lost")}
 
 
+def test_the_last_ones_are_logged_before_the_end(start):
+    one = start(JSON, "--preload=", "--drain-ms=700", "--workers=2")
+    quick = Background(one.run, "import time\ndef main(): time.sleep(0.5)")
+    slow = Background(one.run, "import time\ndef main(): time.sleep(4)")
+    one.wait_for_busy(2)
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(20) == 0
+    answers = [quick.get(), slow.get()]
+    lines = parse(one.log)[1]
+    assert [(lines[answer.headers["x-request-id"]]["httpRequest"]["status"], lines[answer.headers["x-request-id"]]["outcome"])
+            for answer in answers] == [(200, "ok"), (500, "lost")]
+    assert len(lines) == 2
+
+
 def test_no_lines_of_requests(start):
     one = start(JSON, "--preload=", "--access-log=off")
     assert one.run("def main(): return 1").status == 200
