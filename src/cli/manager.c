@@ -255,6 +255,8 @@ static void end_stage(struct manager *manager) {
 
 /* What was read at the start is read again, and takes effect without an interruption. */
 static void reload(struct manager *manager) {
+    if (manager->stage != STAGE_SERVING)
+        return;
     keys_reload(&manager->keys, manager->config, manager->server.control);
     log_info("SIGHUP: a fresh zygote takes over when it has imported what is installed now");
     notify_reloading(&manager->notify);

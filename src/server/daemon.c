@@ -60,7 +60,7 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 
 int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsigned connections, unsigned idle_s,
                  MHD_AccessHandlerCallback handle, MHD_RequestCompletedCallback forget, void *context) {
-    *daemon = (struct daemon){.most = connections, .closing = -1};
+    *daemon = (struct daemon){.most = connections, .closing = -1, .next = -1};
     daemon->library = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, context,
         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
@@ -83,16 +83,21 @@ void daemon_run_soon(struct daemon *daemon) {
     uv_timer_start(&daemon->timeout, timed_out, 0, 0);
 }
 
-/* 1 where there was one, 0 where nobody waits, or -EBUSY where there is no room. */
+/* 1 where there was one, 0 where nobody waits, or -EBUSY where somebody does and there is no room. Whether somebody does is
+ * not known before it is accepted. */
 static int take_in(struct daemon *daemon) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
+    if (daemon->next < 0)
+        daemon->next = accept4(daemon->closing, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (daemon->next < 0)
+        return errno == EMFILE || errno == ENFILE ? -EBUSY : errno == ECONNABORTED || errno == EINTR ? 1 : 0;
     if (daemon_connections(daemon) >= daemon->most)
         return -EBUSY;
-    int fd = accept4(daemon->closing, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return errno == EMFILE || errno == ENFILE ? -EBUSY : errno == ECONNABORTED || errno == EINTR ? 1 : 0;
-    MHD_add_connection(daemon->library, fd, (struct sockaddr *)&address, length); /* takes fd, or closes it */
+    if (getpeername(daemon->next, (struct sockaddr *)&address, &length) < 0)
+        daemon->next = fd_close(daemon->next); /* it has gone */
+    else /* takes it, or closes it */
+        MHD_add_connection(daemon->library, fd_steal(&daemon->next), (struct sockaddr *)&address, length);
     return 1;
 }
 

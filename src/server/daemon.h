@@ -10,6 +10,7 @@ struct daemon {
     struct MHD_Daemon *library; /* NULL where it was never started */
     unsigned most;              /* connections */
     int closing;                /* the listening socket when the library does not have it any more; -1 */
+    int next;                   /* accepted from it, until there is room; -1 */
     bool door_closed;
     uv_poll_t events; /* of its epoll descriptor */
     uv_timer_t timeout;

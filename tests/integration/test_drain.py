@@ -111,6 +111,16 @@ def test_who_waits_beyond_the_limit_of_connections_is_served_as_well(start):
     finish(one, 5)
 
 
+def test_a_house_full_of_idle_connections_does_not_hold_the_end(start):
+    one = start("--connections=4")
+    kept = [Kept(one) for _ in range(4)]
+    for connection in kept:
+        assert connection.ask("GET", "/healthz")[0] == 200
+    one.process.terminate()
+    finish(one, 4)  # and not when the grace is over
+    assert "grace" not in one.log
+
+
 @pytest.mark.parametrize("kept_open", [False, True])
 def test_no_request_is_lost_by_the_end_under_load(start, kept_open):
     """Every client that got a connection gets its answers on it, until one says that it is the last."""
