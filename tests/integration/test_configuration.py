@@ -117,10 +117,12 @@ def test_the_file_that_nobody_has_to_name(tmp_path):
 
 
 def test_there_need_be_no_file():
-    if os.path.exists(PLACE):
-        pytest.fail(f"{PLACE} is there, and all services of these tests follow it")
+    """And one that is there says nothing, as the sample does; else all services of these tests would follow it."""
     done = subprocess.run([PROGRAM, "config", "--json"], env={"PATH": "/usr/bin:/bin"}, text=True, capture_output=True, timeout=30)
-    assert done.returncode == 0 and json.loads(done.stdout)["file"] is None
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert found["file"] == (PLACE if os.path.exists(PLACE) else None)
+    assert {name for name, option in found["options"].items() if option["source"] not in ("default", "automatic")} == set()
 
 
 # --- What is wrong ----------------------------------------------------------------------------------
@@ -228,6 +230,20 @@ def test_a_path_that_is_no_text(tmp_path):
         file.write("port = 81\n")
     done = subprocess.run([PROGRAM, "config", "--json", b"--config", path], capture_output=True, timeout=30, env=VARIABLES)
     assert json.loads(done.stdout)["file"] == str(tmp_path) + '/"\ufffd\n\u00e9.conf'
+
+
+def test_what_the_readme_shows(tmp_path):
+    readme = pathlib.Path(ROOT, "README.md").read_text()
+    lines = re.search(r"^## Configuration\n.*?```console\n(.*?)```", readme, re.S | re.M).group(1).splitlines()
+    shown_file = lines.index("$ cat python-executor.conf")
+    commands = [line[2:] for line in lines if line.startswith("$ ")]
+    answers = [line for line in lines[shown_file + 1:] if not line.startswith("$ ")]
+    size = next(k for k, line in enumerate(lines[shown_file + 1:]) if line.startswith("$ "))
+    (tmp_path / "python-executor.conf").write_text("\n".join(answers[:size]) + "\n")
+    script = "\n".join(commands).replace("build/python-executor", '"$PROGRAM"')
+    done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, text=True, capture_output=True, timeout=30,
+                          env={**VARIABLES, "PROGRAM": os.path.abspath(PROGRAM)})
+    assert done.stdout.splitlines() == answers and done.stderr == ""
 
 
 def test_it_tells_the_truth_about_a_service(start, config_file):
