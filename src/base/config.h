@@ -18,6 +18,8 @@
 enum { CONFIG_TEXT = 256, CONFIG_LABEL = 32, CONFIG_ARGS = 96, CONFIG_SLOTS = 256, CONFIG_FLAVOURS = 4 };
 /* Bodies and answers that the server holds at once, as so many bodies of the largest size. */
 enum { CONFIG_HELD = 16 };
+/* Of each connection, for the head of a request and what is being sent. */
+enum { CONFIG_CONNECTION_KB = 64 };
 enum { CONFIG_UIDS = 1 + 2 * CONFIG_FLAVOURS * CONFIG_SLOTS };
 
 struct config {

@@ -77,7 +77,7 @@ void fit_count(const struct config *config, const struct container *container, s
         .zygotes = to_mb(zygotes_kb),
         .takeover = to_mb(zygotes_kb + idle_kb / FIRST_CREW),
         .idle = to_mb(idle_kb),
-        .held = to_mb(CONFIG_HELD * config->body_kb),
+        .held = to_mb(CONFIG_HELD * config->body_kb + CONFIG_CONNECTION_KB * config->connections),
         .run = config_limit(config, LIMIT_MEMORY_MB).most + config_limit(config, LIMIT_SCRATCH_MB).most + to_mb(kept_kb),
         .limit = container->memory_bytes >> 20,
         .by_container = container->memory_limited,
@@ -127,9 +127,10 @@ void fit_describe(const struct fit *fit, const struct config *config, char ret_t
     if (!fit_is_met(fit))
         snprintf(ret_text + n, FIT_TEXT - (size_t)n,
                  ". That does not fit: beyond it the kernel ends the service or a part of it. Grant %llu MiB, or lower --workers "
-                 "(%llu), --memory-mb (%llu), --scratch-mb (%llu), --crew (%llu) or --body-kb (%llu)",
+                 "(%llu), --memory-mb (%llu), --scratch-mb (%llu), --crew (%llu), --body-kb (%llu) or --connections (%llu)",
                  (unsigned long long)fit->total, (unsigned long long)config->workers, (unsigned long long)config->memory_mb,
-                 (unsigned long long)config->scratch_mb, (unsigned long long)config->crew, (unsigned long long)config->body_kb);
+                 (unsigned long long)config->scratch_mb, (unsigned long long)config->crew, (unsigned long long)config->body_kb,
+                 (unsigned long long)config->connections);
 }
 
 int fit_add_json(struct buf *buf, const struct fit *fit, const struct config *config) {

@@ -1,6 +1,7 @@
 /* The HTTP daemon: see daemon.h. Runs in the server's event loop; libmicrohttpd parses what clients send. */
 #include "server/daemon.h"
 
+#include "base/config.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -66,7 +67,7 @@ int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsign
         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
         MHD_OPTION_NOTIFY_COMPLETED, forget, context, MHD_OPTION_CONNECTION_LIMIT, connections,
         MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)(64 << 10), MHD_OPTION_END);
+        (size_t)CONFIG_CONNECTION_KB << 10, MHD_OPTION_END);
     if (daemon->library == NULL) {
         fd_close(take_listen);
         return errno != 0 ? -errno : -EIO;

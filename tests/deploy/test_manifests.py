@@ -237,6 +237,7 @@ def test_probes_ask_for_what_there_is(pod):
 def doctor(container, **more):
     values = {name: value for name, value in environment(container).items() if name.startswith("PYTHON_EXECUTOR_")}
     values.pop("PYTHON_EXECUTOR_LOG_PROJECT", None)
+    values["PYTHON_EXECUTOR_PRELOAD"] = "numpy,pandas"  # what is in the image that nobody has added anything to
     done = subprocess.run([*more.pop("behind", ()), PROGRAM, "doctor", "--json"], env={"PATH": "/usr/bin:/bin", **values, **more},
                           stdout=subprocess.PIPE, text=True, timeout=120, check=True)
     return json.loads(done.stdout)["memory"]
@@ -299,7 +300,7 @@ MEMORY = [tuple(map(int, row)) for row in re.findall(r"^\| (\d+) CPUs?, (\d+) Mi
 
 @pytest.mark.parametrize("cpus, granted, workers, most", MEMORY)
 def test_the_table_of_memory(cpus, granted, workers, most):
-    options = {"env": [{"name": "PYTHON_EXECUTOR_PRELOAD", "value": "numpy,pandas"}]}
+    options = {"env": []}
     told = doctor(options, PYTHON_EXECUTOR_WORKERS=str(workers), PYTHON_EXECUTOR_CREW=str(2 * workers))
     assert told["total_mb"] == most
     if cpus > len(os.sched_getaffinity(0)):
@@ -314,6 +315,17 @@ def test_the_table_of_memory(cpus, granted, workers, most):
 
 def test_the_table_of_memory_is_found():
     assert len(MEMORY) == len(re.findall(r"^\| \d+ CPU", PAGE, re.M)) >= 6
+
+
+def test_what_fits_into_a_small_one():
+    flags, most = re.search(r"^For less.*`((?:--[\w-]+=\d+ ?)+)` fits two workers into (\d+) MiB", PAGE, re.M).groups()
+    group = Group(memory=int(most), cpus=1)
+    try:
+        told = doctor({"env": [{"name": "PYTHON_EXECUTOR_" + flag[2:].split("=")[0].upper().replace("-", "_"), "value": flag.split("=")[1]}
+                               for flag in flags.split()]}, behind=group.behind)
+    finally:
+        group.remove()
+    assert told["workers"] == 2 and told["fits"], told
 
 
 def test_the_lines_for_cloud_run_leave_no_placeholder(tmp_path):

@@ -112,6 +112,7 @@ static void test_every_option_that_costs_memory_counts(void **state) {
     ONE(result_kb, 10240, run, 2);
     ONE(outputs_kb, 6144, run, 2);
     ONE(body_kb, 16384 + 1024, held, CONFIG_HELD);
+    ONE(connections, 2048, held, 1024 * CONFIG_CONNECTION_KB / 1024);
 #undef ONE
     other = config;
     other.crew = 16;
