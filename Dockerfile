@@ -1,10 +1,8 @@
 # The service as a container: `docker build -t python-executor .`, `docker run -p 8080:8080 python-executor`.
 # docs/deploy/image.md has the arguments, what is inside, and how it may be run.
 
-ARG DEBIAN=trixie
-
 # --- The programs, and the names of the packages that they are linked to ---
-FROM docker.io/library/debian:${DEBIAN}-slim AS programs
+FROM docker.io/library/debian:trixie-slim AS programs
 WORKDIR /source
 COPY tools/packages tools/packages
 RUN tools/packages compile
@@ -15,13 +13,15 @@ RUN tools/build /build && tools/install /build /usr/local /programs \
     | xargs realpath | xargs dpkg-query -S | cut -d: -f1 | sort -u >/packages
 
 # --- Everything that runs, with what it takes to install it ---
-FROM docker.io/library/debian:${DEBIAN}-slim AS runtime
+FROM docker.io/library/debian:trixie-slim AS runtime
 ARG PACKAGES=""
 ARG REQUIREMENTS=""
+# libopenblas0-serial is a BLAS without threads; scripts know America/New_York by its name in tzdata-legacy, US/Eastern.
+ENV RUNS="python3-numpy python3-pandas libopenblas0-serial tzdata-legacy"
 COPY --from=programs /packages /packages
 RUN apt-get update -q \
  && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-    python3 python3-numpy python3-pandas libopenblas0-serial $(cat /packages) $PACKAGES ${REQUIREMENTS:+python3-venv}
+    $RUNS $(cat /packages) $PACKAGES ${REQUIREMENTS:+python3-venv}
 # The wheels' place is below /usr, so that a worker's root may be /usr where there is no better one.
 COPY ${REQUIREMENTS:-LICENSE} /requirements/
 RUN if [ -n "$REQUIREMENTS" ]; then cd /requirements \
@@ -30,16 +30,15 @@ RUN if [ -n "$REQUIREMENTS" ]; then cd /requirements \
      && /usr/local/venv/bin/pip uninstall -q -y pip; fi
 COPY --from=programs /programs /
 COPY packaging/docker/pick.py /pick.py
-RUN python3 /pick.py /image libopenblas0-serial python3-numpy python3-pandas $(cat /packages) $PACKAGES
+RUN python3 /pick.py /image $RUNS $(cat /packages) $PACKAGES
 
 # --- The image ---
 FROM scratch
-ARG VERSION=""
-ARG PRELOAD="numpy,pandas,matplotlib.pyplot?"
+ARG PRELOAD=""
 ARG REQUIREMENTS=""
 LABEL org.opencontainers.image.title="python-executor" \
       org.opencontainers.image.description="Runs Python that nobody trusts, each script in a fresh, confined process" \
-      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=runtime /image /
 ENV PATH=/usr/local/bin \

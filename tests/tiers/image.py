@@ -173,11 +173,15 @@ def size_of(root):
     return sum(status.st_blocks * 512 for _, status in files_of(root))
 
 
+def version():
+    return re.search(r"^  version: '(.*)',$", prepare.read(os.path.join(ROOT, "meson.build")), re.M).group(1)
+
+
 def wrong_labels(image):
     config = image["Config"]
     labels = config.get("Labels") or {}
     prefix = "org.opencontainers.image."
-    for key, wanted in (("title", "python-executor"), ("licenses", "MIT")):
+    for key, wanted in (("title", "python-executor"), ("licenses", "MIT"), ("version", version())):
         yield key, "" if labels.get(prefix + key) == wanted else f"label {labels.get(prefix + key)!r}"
     yield "entry point", "" if config.get("Entrypoint") == ["/usr/local/bin/python-executor"] else repr(config.get("Entrypoint"))
     yield "stop signal", "" if config.get("StopSignal") == "SIGTERM" else repr(config.get("StopSignal"))
@@ -187,8 +191,8 @@ def wrong_labels(image):
 
 def commands(tier):
     """What `docker run IMAGE …` answers beside serving: (name, what is wrong)."""
-    version = tier.output("--version").strip()
-    yield "--version", "" if re.fullmatch(r"python-executor \d+\.\d+\.\d+", version) else version
+    said = tier.output("--version").strip()
+    yield "--version", "" if said == f"python-executor {version()}" else said
     result = run_script(tier, b"import pandas\ndef main(): return {'rows': len(pandas.DataFrame({'a': [1, 2]}))}")
     yield "run -", "" if result == {"rows": 2} else repr(result)
 
@@ -214,7 +218,7 @@ class Look:
 
     def __init__(self, the_run, builder):
         self.run, self.builder = the_run, builder
-        self.tier = profiles.Variant("image")
+        self.tier = profiles.Commands("image")
 
     def add(self, pairs):
         for name, why in pairs:

@@ -50,6 +50,10 @@ class Tier:
         return self.start(f"{SRV}/python-executor", "--host", "127.0.0.1", "--port", "0", "--log-format", "text",
                           *self.arguments, **keys)
 
+    def also(self):
+        """(name, what is wrong) of what else the running service must do."""
+        return ()
+
     def probe(self):
         """What the platform grants, as `grants` has it."""
         return json.loads(self.output("/usr/bin/python3", f"{SRV}/probe.py"))

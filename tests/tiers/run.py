@@ -180,6 +180,8 @@ class Run:
             if self.serve:
                 self.report.say(f"{tier.name}: until Ctrl-C:\n{service.said(10000)}")
                 service.process.wait()
+            for name, why in tier.also():
+                self.report.add(tier, "start", name, why)
             corpus.run(tier, service.process, port, self.only, self.report)
             self.report.add(tier, "start", "ends on SIGTERM", service.end())
         finally:
