@@ -78,7 +78,7 @@ def files_of(packages):
         found.add(path)
         if path.endswith(".py"):
             found |= bytecode_of(path)
-    return found | alternatives(found)
+    return found
 
 
 def bytecode_of(path):
@@ -89,16 +89,14 @@ def bytecode_of(path):
     return {os.path.join(cache, other) for other in os.listdir(cache) if other.split(".")[0] == name.removesuffix(".py")}
 
 
-def alternatives(files):
-    """The links of /etc/alternatives that lead to a file that is taken, and those that lead to them."""
-    found, where = set(), "/etc/alternatives"
+def link_alternatives(files, target):
+    """What the installation chose by links through /etc/alternatives, as links straight there: a worker whose root is
+    /usr has no /etc like that."""
     for folder, _, names in os.walk("/usr/lib"):
-        for name in names:
-            path = os.path.join(folder, name)
-            if os.path.islink(path) and os.readlink(path).startswith(where):
+        for path in (os.path.join(folder, name) for name in names):
+            if os.path.islink(path) and os.readlink(path).startswith("/etc/alternatives/"):
                 if os.path.realpath(path) in files:
-                    found |= {path, os.readlink(path)}
-    return found
+                    os.symlink(os.path.relpath(os.path.realpath(path), folder), target + path)
 
 
 def copy(files, target):
@@ -159,7 +157,9 @@ def main():
     target, *wanted = sys.argv[1:]
     packages = closure([*ALWAYS, *wanted])
     os.makedirs(target)
-    copy(files_of(packages), target)
+    files = files_of(packages)
+    copy(files, target)
+    link_alternatives(files, target)
     for name in filter(os.path.exists, LOCAL):
         shutil.copytree(name, target + name, symlinks=True)
     add_folders(target)

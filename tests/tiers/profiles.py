@@ -36,7 +36,7 @@ class Image:
 
     def also(self):
         """The command of HEALTHCHECK is run by hand: podman has systemd do it, which is not everywhere."""
-        check = json.loads(self.ask_podman("image", "inspect", self.image))[0]["Config"]["Healthcheck"]["Test"]
+        check = json.loads(self.ask_podman("image", "inspect", self.image))[0]["Healthcheck"]["Test"]
         done = subprocess.run(self.podman("exec", self.container, *check[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
         yield "HEALTHCHECK", f"{check}: status {done.returncode}: {done.stdout[-200:]}" if done.returncode or check[0] != "CMD" else ""
