@@ -1,5 +1,5 @@
-/* Writes what people read about commands and options, from the tables that the program goes by: reference man, reference
- * page or reference sample. `make docs` puts it where it belongs. */
+/* Writes what people read about commands and options, from the tables that the program goes by: reference man,
+ * reference page or reference sample. `make docs` puts it where it belongs. */
 #include "base/config.h"
 #include "cli/commands.h"
 #include "cli/settings.h"
@@ -14,16 +14,17 @@
 
 /* Paragraphs; what stands between two ` is to be typed. */
 static const char *const about_configuration[] = {
-    "An option is a line of the configuration file, an environment variable, or a flag. The file yields to the environment, and that "
-    "to flags.",
-    "The file is the one that `--config FILE` or the variable `" SETTINGS_VARIABLE "` names, and then it must be there; without either "
-    "it is `" SETTINGS_FILE "`, if that is there. `--config /dev/null` is no file. Each line is `name = value`, with the name of the flag "
-    "without its dashes; `#` or `;` begins a comment. A list may go on in the next line, behind blanks. There are no sections. A line "
-    "has at most 198 bytes, a value 255.",
-    "`python-executor config` prints what is in force and where each value is from; `python-executor config --check FILE` says whether "
-    "a file can be used. What cannot be used ends the start with the exit status 2 and a message that names the flag, the variable, or the "
-    "line, and what it takes. That goes for a value that another one overrides as well. A variable that begins with `PYTHON_EXECUTOR_` and "
-    "is none of these is told of in the log. An empty variable is no value.",
+    "An option is a line of the configuration file, an environment variable, or a flag. The file yields to the "
+    "environment, and that to flags.",
+    "The file is the one that `--config FILE` or the variable `" SETTINGS_VARIABLE "` names, and then it must be there; "
+    "without either it is `" SETTINGS_FILE "`, if that is there. `--config /dev/null` is no file. Each line is "
+    "`name = value`, with the name of the flag without its dashes; `#` or `;` begins a comment. A list may go on in the "
+    "next line, behind blanks. There are no sections. A line has at most 198 bytes, a value 255.",
+    "`python-executor config` prints what is in force and where each value is from; `python-executor config --check FILE` "
+    "says whether a file can be used. What cannot be used ends the start with the exit status 2 and a message that names "
+    "the flag, the variable, or the line, and what it takes. That goes for a value that another one overrides as well. A "
+    "variable that begins with `PYTHON_EXECUTOR_` and is none of these is told of in the log. An empty variable is no "
+    "value.",
     NULL,
 };
 
@@ -68,8 +69,8 @@ static void write_page(void) {
 
 /* --- The manual page --- */
 
-/* Text as roff has it, in lines of some 70 bytes: what it would take for its own is escaped, and ` switches to what is typed and
- * back. */
+/* Text as roff has it, in lines of some 70 bytes: what it would take for its own is escaped, and ` switches to what is
+ * typed and back. */
 static void man_text(const char *text) {
     enum { WIDTH = 64 };
     bool typed = false;
@@ -133,8 +134,9 @@ static void man_option(const struct option_spec *option) {
     man_text(option->name);
     printf("\\fR \\fI%s\\fR\n", option->kind == OPTION_NUMBER ? "N" : "TEXT");
     man_line(option->help);
-    snprintf(words, sizeof words, "Default %s; %s%s`%s`", *fallback != '\0' ? fallback : "none",
-             option->kind == OPTION_NUMBER ? range : "", option->kind == OPTION_NUMBER ? "; " : "", option->environment);
+    bool is_number = option->kind == OPTION_NUMBER;
+    snprintf(words, sizeof words, "Default %s; %s%s`%s`", *fallback != '\0' ? fallback : "none", is_number ? range : "",
+             is_number ? "; " : "", option->environment);
     printf(".br\n");
     man_line(words);
 }
@@ -146,8 +148,8 @@ static void write_man(void) {
         printf("%s\\fBpython\\-executor %s\\fR ", i > 0 ? ".br\n" : "", commands[i].name);
         man_line(commands[i].arguments);
     }
-    printf(".br\n\\fBpython\\-executor help\\fR [\\fICOMMAND\\fR]\n.br\n\\fBpython\\-executor\\fR \\-\\-help | \\-\\-version\n"
-           ".SH COMMANDS\n");
+    printf(".br\n\\fBpython\\-executor help\\fR [\\fICOMMAND\\fR]\n"
+           ".br\n\\fBpython\\-executor\\fR \\-\\-help | \\-\\-version\n.SH COMMANDS\n");
     for (size_t i = 0; i < command_count; i++)
         man_command(&commands[i]);
     printf(".SH CONFIGURATION\n");
@@ -186,7 +188,8 @@ static void sample_comment(const char *words) {
 
 static void write_sample(void) {
     printf("# The configuration of python-executor, as " SETTINGS_FILE " or behind --config.\n"
-           "# " MADE "\n#\n# Each option is here at its default, and without effect until the # before it goes. The environment and flags win.\n");
+           "# " MADE "\n#\n# Each option is here at its default, and without effect until the # before it goes. The environment and\n"
+           "# flags win.\n");
     for (size_t i = 0; i < config_option_count; i++) {
         const struct option_spec *option = &config_options[i];
         const char *group = config_group(option);

@@ -105,16 +105,16 @@ void config_init(struct config *ret_config);
 /* NULL where there is no option of that name. */
 const struct option_spec *config_find(const char *name);
 
-/* Sets one option from text, NULL where there is none. `label` is how the user named it: its flag, its variable. 0, or a negative
- * errno with label, value and range named. */
+/* Sets one option from text, NULL where there is none. `label` is how the user named it: its flag, its variable. 0, or a
+ * negative errno with label, value and range named. */
 int config_set(struct config *config, const struct option_spec *option, const char *label, const char *value,
                struct failure *ret_failure);
 
 /* The value as config_set() would take it. */
 void config_value(const struct config *config, const struct option_spec *option, char ret_text[CONFIG_TEXT]);
 
-/* Takes `--name value` or `--name=value` apart; ret_value is NULL where there is none. Returns how many arguments that are, or a
- * negative errno. */
+/* Takes `--name value` or `--name=value` apart; ret_value is NULL where there is none. Returns how many arguments that
+ * are, or a negative errno. */
 int config_take_flag(int left, char *const *argv, char ret_label[CONFIG_LABEL], const char **ret_value,
                      struct failure *ret_failure);
 

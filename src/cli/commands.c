@@ -106,22 +106,23 @@ static const struct exit_status key_statuses[] = {
 static const struct command_option json_option[] = {{"json", NULL, "print it as JSON", 0}, {0}};
 
 const struct command commands[] = {
-    {"serve", "[--OPTION VALUE ...]", "answers POST /execute over HTTP until SIGTERM; the default", NULL, NULL, serve_statuses, serve},
+    {"serve", "[--OPTION VALUE ...]", "answers POST /execute over HTTP until SIGTERM; the default", NULL, NULL,
+     serve_statuses, serve},
     {"run", "FILE [--OPTION VALUE ...]", "runs the one script in FILE, with the streams of this command",
      "FILE is a path, or - for standard input. What main() returns is printed as one line of JSON behind what the "
      "script prints, unless it is None; why it failed is told on stderr.\n\n"
-     "Limits and the rest are options as those of serve. What is about HTTP or about many runs is without effect. --log "
-     "is warning if nobody says otherwise, and of each stream 64 MiB are handed on.",
+     "Limits and the rest are options as those of serve. What is about HTTP or about many runs is without effect. "
+     "--log is warning if nobody says otherwise, and of each stream 64 MiB are handed on.",
      run_options, run_statuses, run_script},
-    {"doctor", "[--json] [--OPTION VALUE ...]", "shows which layers of confinement this platform grants, and tests them", NULL,
-     json_option, doctor_statuses, doctor},
+    {"doctor", "[--json] [--OPTION VALUE ...]", "shows which layers of confinement this platform grants, and tests them",
+     NULL, json_option, doctor_statuses, doctor},
     {"health", "[URL] [--live] [--OPTION VALUE ...]", "asks the service that runs here whether it is ready, by GET /readyz",
      "Without a URL it asks where serve listens with the same options and environment: --host and --port. A URL is "
      "http://HOST[:PORT][/PATH].",
      live_option, health_statuses, health},
     {"config", "[--json | --check FILE] [--OPTION VALUE ...]", "prints what is in force, and who said so",
-     "It reads what serve reads in the same place with the same flags: the file, the environment, the flags. What it prints "
-     "is a configuration file itself, which has behind each value where that is from.",
+     "It reads what serve reads in the same place with the same flags: the file, the environment, the flags. What it "
+     "prints is a configuration file itself, which has behind each value where that is from.",
      show_options, show_statuses, show_config},
     {"key", "NAME [rate=N/s|rate=N/min] [burst=N] [concurrent=N]", "makes a bearer key for one who calls",
      "The key is shown once, on stderr. On stdout is the line for the file that serve --keys reads, which holds a hash only: "

@@ -57,15 +57,17 @@ static void print_configuration(FILE *to) {
 void help_print(FILE *to) {
     fprintf(to, "Runs Python scripts that nobody trusts, each in a fresh, confined process.\n\n");
     for (size_t i = 0; i < command_count; i++)
-        fprintf(to, "%s python-executor %s %s\n", i == 0 ? "usage:" : "      ", commands[i].name, commands[i].arguments);
+        fprintf(to, "%s python-executor %s %s\n", i == 0 ? "usage:" : "      ", commands[i].name,
+                commands[i].arguments);
     fprintf(to, "       python-executor help [COMMAND] | --help | --version\n\n");
     for (size_t i = 0; i < command_count; i++) {
         fprintf(to, "%-8s ", commands[i].name);
         print_wrapped(to, 9, commands[i].summary);
     }
     fprintf(to, "\n");
-    print_wrapped(to, 0, "An option is a line of the configuration file, an environment variable, or a flag; the later wins. The file is "
-                         "what --config FILE or " SETTINGS_VARIABLE " names, and else " SETTINGS_FILE " if it is there.");
+    print_wrapped(to, 0, "An option is a line of the configuration file, an environment variable, or a flag; the later wins. "
+                         "The file is what --config FILE or " SETTINGS_VARIABLE " names, and else " SETTINGS_FILE
+                         " if it is there.");
     print_configuration(to);
 }
 

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* How many letters have to be put in, left out, replaced, or swapped with the next one, to make one word of the other. */
+/* How many letters have to be put in, left out, replaced, or swapped with the next one, to make one word of the
+ * other. */
 size_t nearest_distance(const char *one, const char *other);
 
 struct nearest {

@@ -58,15 +58,14 @@ int settings_flag(struct settings *settings, int left, char *const *argv, struct
     int used = config_take_flag(left, argv, label, &value, ret_failure);
     if (used < 0)
         return used;
-    if (strcmp(label, "--config") == 0 && value != NULL) {
+    if (strcmp(label, "--config") == 0) {
         settings->file = value;
-        return used;
+        return value != NULL ? used : failure_set(ret_failure, EINVAL, label, "needs a value");
     }
     const struct option_spec *option = config_find(label + 2);
-    if (option == NULL && strcmp(label, "--config") != 0)
+    if (option == NULL)
         return refuse_unknown("usage", "--", label + 2, ret_failure);
-    int r = option != NULL ? settings_set(settings, option, label, value, ret_failure)
-                           : failure_set(ret_failure, EINVAL, label, "needs a value");
+    int r = settings_set(settings, option, label, value, ret_failure);
     return r < 0 ? r : used;
 }
 
@@ -85,7 +84,8 @@ static int read_environment(struct settings *settings, struct failure *ret_failu
     return 0;
 }
 
-/* Kubernetes gives every container variables about the services beside it, these where one has the name of this program. */
+/* Kubernetes gives every container variables about the services beside it, these where one is called as this
+ * program. */
 static bool is_of_kubernetes(const char *name, const char *value) {
     static const char port[] = OURS "PORT_", service[] = OURS "SERVICE_";
     return strncmp(name, port, sizeof port - 1) == 0 || strncmp(name, service, sizeof service - 1) == 0 ||
@@ -150,10 +150,10 @@ static int blame(const char *path, unsigned line, int error, struct failure *ret
     const struct failure was = *ret_failure;
     size_t length = strlen(path);
     const char *shown = length > SHOWN ? path + length - SHOWN : path;
+    const char *dots = shown != path ? "..." : "";
     if (line == 0)
-        return failure_set(ret_failure, -error, "configuration", "%s%s: %s", shown != path ? "..." : "", shown, was.text);
-    return failure_set(ret_failure, -error, "configuration", "%s%s:%u: %s: %s", shown != path ? "..." : "", shown, line, was.stage,
-                       was.text);
+        return failure_set(ret_failure, -error, "configuration", "%s%s: %s", dots, shown, was.text);
+    return failure_set(ret_failure, -error, "configuration", "%s%s:%u: %s: %s", dots, shown, line, was.stage, was.text);
 }
 
 int settings_read_file(struct settings *settings, const char *path, struct failure *ret_failure) {

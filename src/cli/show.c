@@ -20,7 +20,10 @@ const struct command_option show_options[] = {
 };
 
 const struct exit_status show_statuses[] = {
-    {0, "it can be served with", 0}, {EXIT_USAGE, "it cannot: a flag, a variable, or a line of the file is wrong", 0}, {0}};
+    {0, "it can be served with", 0},
+    {EXIT_USAGE, "it cannot: a flag, a variable, or a line of the file is wrong", 0},
+    {0},
+};
 
 /* Who said so, with the name of it in ret_detail where there is one. */
 static const char *source_of(const struct settings *settings, size_t place, char ret_detail[64]) {
@@ -57,17 +60,17 @@ static void print_option(const struct settings *settings, size_t place) {
     const struct option_spec *option = &config_options[place];
     char value[CONFIG_TEXT], detail[64], comment[96];
     const char *source = source_of(settings, place, detail);
-    snprintf(comment, sizeof comment, "%s%s%s", source, settings->from[place].origin == ORIGIN_FILE ? ", line " : *detail != '\0' ? " " : "",
-             detail);
+    const char *between = settings->from[place].origin == ORIGIN_FILE ? ", line " : *detail != '\0' ? " " : "";
+    snprintf(comment, sizeof comment, "%s%s%s", source, between, detail);
     config_value(&settings->config, option, value);
     print_value(option->name, value, comment);
 }
 
 static void print_text(const struct settings *settings) {
     const char *file = settings->file != NULL ? settings->file : "none";
-    size_t length = strlen(file);
-    printf("# what is in force; it can be used as a configuration file\n# file: %s%s\n", length > PATH_SHOWN ? "..." : "",
-           length > PATH_SHOWN ? file + length - PATH_SHOWN : file);
+    size_t cut = strlen(file) > PATH_SHOWN ? strlen(file) - PATH_SHOWN : 0;
+    printf("# what is in force; it can be used as a configuration file\n");
+    printf("# file: %s%s\n", cut > 0 ? "..." : "", file + cut);
     for (size_t i = 0; i < config_option_count; i++) {
         const char *group = config_group(&config_options[i]);
         if (group != NULL)

@@ -34,7 +34,8 @@ static void test_every_option(void **state) {
             snprintf(line, sizeof line, " default %s; %llu to %llu; %s\n", fallback, (unsigned long long)option->min,
                      (unsigned long long)option->max, option->environment);
         else
-            snprintf(line, sizeof line, " default %s; %s\n", *fallback != '\0' ? fallback : "none", option->environment);
+            snprintf(line, sizeof line, " default %s; %s\n", *fallback != '\0' ? fallback : "none",
+                     option->environment);
         const char *found = strstr(about, line);
         assert_non_null(found);
         assert_true(strstr(about + 1, "\n  --") == NULL || found < strstr(about + 1, "\n  --"));
@@ -51,7 +52,8 @@ static void test_every_command(void **state) {
         assert_non_null(strstr(text_of(NULL), line));
         char *text = text_of(&commands[i]);
         assert_non_null(strstr(text, line + 1));
-        for (const struct command_option *option = commands[i].options; option != NULL && option->name != NULL; option++) {
+        const struct command_option *option = commands[i].options;
+        for (; option != NULL && option->name != NULL; option++) {
             snprintf(line, sizeof line, "\n  --%s ", option->name);
             assert_non_null(strstr(text, line));
         }

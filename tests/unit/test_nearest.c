@@ -8,8 +8,9 @@ static void test_distances(void **state) {
         const char *one, *other;
         size_t distance;
     } cases[] = {
-        {"", "", 0},          {"", "abc", 3},          {"serve", "serve", 0},    {"serv", "serve", 1},   {"servve", "serve", 1},
-        {"swrve", "serve", 1}, {"sevre", "serve", 1},   {"kitten", "sitting", 3}, {"ab", "ba", 1},        {"abc", "xyz", 3},
+        {"", "", 0},           {"", "abc", 3},          {"serve", "serve", 0},    {"serv", "serve", 1},
+        {"servve", "serve", 1}, {"swrve", "serve", 1},   {"sevre", "serve", 1},    {"kitten", "sitting", 3},
+        {"ab", "ba", 1},        {"abc", "xyz", 3},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -129,7 +129,8 @@ static void test_variables_have_their_ranges(void **state) {
         setenv(option->environment, text, 1);
         assert_int_equal(settings_read(&settings, &failure), -EINVAL);
         assert_string_equal(failure.stage, option->environment);
-        snprintf(range, sizeof range, "from %llu to %llu", (unsigned long long)option->min, (unsigned long long)option->max);
+        snprintf(range, sizeof range, "from %llu to %llu", (unsigned long long)option->min,
+                 (unsigned long long)option->max);
         assert_non_null(strstr(failure.text, range));
         assert_non_null(strstr(failure.text, text));
         unsetenv(option->environment);
@@ -162,7 +163,8 @@ static struct settings read_text(const char *text) {
 
 static void test_forms_of_a_file(void **state) {
     (void)state;
-    struct settings settings = read_text("\xef\xbb\xbf# first\r\n; second\r\n  wall-ms=7 ; behind\r\ncpu-ms : 8\r\n\r\nlog\t=\tdebug");
+    struct settings settings = read_text("\xef\xbb\xbf# first\r\n; second\r\n  wall-ms=7 ; behind\r\ncpu-ms : 8\r\n\r\n"
+                                         "log\t=\tdebug");
     assert_int_equal(settings.config.wall_ms, 7);
     assert_int_equal(settings.config.cpu_ms, 8);
     assert_string_equal(settings.config.log, "debug");
@@ -224,6 +226,15 @@ static void test_lines_that_would_be_taken_apart(void **state) {
     (void)state;
     memset(text, 'a', sizeof text);
     memcpy(text, "port = 1\npreload = ", 19);
+    text[9 + 198] = text[9 + 199] = '\n'; /* as docs/CONFIGURATION.md says */
+    struct settings settings;
+    struct failure failure = {0};
+    write_file(text, 9 + 199);
+    settings_init(&settings);
+    assert_int_equal(settings_read_file(&settings, path, &failure), 0);
+    text[9 + 198] = 'a';
+    assert_refused(text, 9 + 200, 2, "too long");
+    text[9 + 199] = 'a';
     text[300] = '\n';
     assert_refused(text, 301, 2, "too long");
     assert_refused(text, sizeof text, 2, "too long");
