@@ -133,9 +133,13 @@ static void die_with(pid_t manager) {
 
 static void prepare(int *program, int control, int second) {
     struct failure failure;
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigset_t managers;
+    /* Whoever signals everybody means the service, and it is the manager who ends it in order. Workers take them again. */
+    sigemptyset(&managers);
+    sigaddset(&managers, SIGTERM);
+    sigaddset(&managers, SIGINT);
+    sigaddset(&managers, SIGHUP);
+    sigprocmask(SIG_SETMASK, &managers, NULL);
     setsid(); /* Ctrl-C at the terminal is the manager's, and there is no terminal to write to */
     set_resources();
     int r = install_descriptors(program, control, second);

@@ -21,6 +21,7 @@
 #include "wire/message.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -40,6 +41,7 @@ struct manager {
     char url[128];
     int listen_fd;
     int signal_fd;
+    int terminal_fd; /* the one that it was started from, or -1 */
     struct notify notify;
     struct child server;
     struct succession succession;
@@ -264,12 +266,18 @@ static void reload(struct manager *manager) {
     succession_renew(&manager->succession);
 }
 
+/* What its terminal says when it is closed is SIGHUP as well. */
+static bool has_lost_terminal(const struct manager *manager) {
+    struct pollfd terminal = {.fd = manager->terminal_fd};
+    return poll(&terminal, 1, 0) == 1 && (terminal.revents & POLLHUP) != 0;
+}
+
 static void take_signals(struct manager *manager) {
     struct signalfd_siginfo info;
     while (read(manager->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             reap(manager);
-        else if (info.ssi_signo == SIGHUP)
+        else if (info.ssi_signo == SIGHUP && !has_lost_terminal(manager))
             reload(manager);
         else
             stop(manager);
@@ -398,6 +406,7 @@ static int prepare(struct manager *manager, struct failure *ret_failure) {
 int manager_serve(const struct config *config) {
     struct manager manager = {.config = config, .begun_us = clock_us(), .listen_fd = -1, .signal_fd = -1};
     struct failure failure;
+    manager.terminal_fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
     notify_init(&manager.notify);
     manager.server = (struct child){.control = -1};
     manager.programs = (struct programs){-1, -1};
@@ -413,5 +422,6 @@ int manager_serve(const struct config *config) {
     keys_done(&manager.keys);
     fd_close(manager.listen_fd);
     fd_close(manager.signal_fd);
+    fd_close(manager.terminal_fd);
     return manager.status;
 }

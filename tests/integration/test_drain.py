@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -202,6 +203,37 @@ def test_a_client_that_does_not_read_does_not_hold_the_end(start):
         one.process.terminate()
         finish(one, 4)
         assert "1 requests were cut off" in one.log
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_all_of_them_is_one_to_the_service(start, sign):
+    """As from systemd's KillMode=control-group, or pkill; workers apart."""
+    one = start("--preload=")
+    one.every_zygote()
+    running = Background(one.run, SLEEP.format(1.5))
+    one.wait_for_busy(1)
+    everybody = [one.server_pid, *one.zygote_pids(), one.manager_pid]
+    for pid in everybody:
+        os.kill(pid, sign)
+    assert running.get().result == "slept"
+    if sign == signal.SIGHUP:
+        assert wait_until(lambda: "a fresh zygote has taken over" in one.log, 10)
+        one.assert_well()
+        one.process.terminate()
+    finish(one, 10)
+
+
+def test_a_terminal_that_goes_away_ends_it(program):
+    """Its hangup is no order to begin anew, though it is the same signal."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", program, "--port=0", "--preload=", "--log-format=text"], stdin=theirs,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    os.close(theirs)
+    assert any("ready in" in line for line in process.stdout)
+    os.close(ours)
+    process.wait(15)
+    assert "stopping" in process.stdout.read()
 
 
 # --- The port ---------------------------------------------------------------------------------------
