@@ -11,12 +11,15 @@
 #   make uninstall
 #                install what was built below PREFIX, or take it away; both the same PREFIX and DESTDIR
 #   make docs    write the pages that are made of the tables of options and commands: docs/CONFIGURATION.md, the manual page
+#   make deb     make the Debian package, in build/deb
+#   make deb-test [RELEASES="bookworm trixie"]
+#                build it for each release, and install, use, upgrade and purge it on a fresh system; needs root
 #   make bench   measure this build beside a python3 started for each request: tables and a chart in build/bench
 #   make bench-quick OLD=FOLDER | bench-size | bench-soak N=100000
 #                measure it beside another build folder, by the size of what is sent, over many requests
 #   make clean   remove the build folders
 
-.PHONY: run test test-security image-test build docs install uninstall bench bench-quick bench-size bench-soak clean packages \
+.PHONY: run test test-security image-test build docs install uninstall deb deb-test bench bench-quick bench-size bench-soak clean packages \
         test-packages security-packages image-packages \
         bench-packages sanitize
 
@@ -53,6 +56,14 @@ install: packages build
 
 uninstall: build
 	@tools/install --remove build "$(PREFIX)" "$(DESTDIR)"
+
+deb: packages
+	@tools/packages deb
+	@tools/deb build/deb
+
+deb-test: packages
+	@tools/packages deb
+	@/usr/bin/python3 tests/deploy/deb.py build $(RELEASES)
 
 bench: packages bench-packages build
 	@ninja -C build --quiet bench/bare
