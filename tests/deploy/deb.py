@@ -86,13 +86,17 @@ class Package:
 
     # --- Built ---
 
-    def build(self, version):
+    def copy_tree(self):
+        """Once: two versions differ in their number and nothing else."""
         tree = os.path.join(self.builder, "tree")
         shutil.rmtree(tree, ignore_errors=True)
         os.makedirs(tree)
         # What make itself copies of the tree, without its build folders.
         subprocess.run(f"tar -C '{roots.TOP}' --exclude=./build --exclude='./build-*' --exclude=./.git -cf - . | tar -C '{tree}' -xf -",
                        shell=True, check=True)
+
+    def build(self, version):
+        tree = os.path.join(self.builder, "tree")
         roots.inside(self.builder, "/tree/tools/deb", "/tree/build/deb", *([version] if version else []))
         os.makedirs(self.folder, exist_ok=True)
         for path in glob.glob(f"{tree}/build/deb/*.deb"):
@@ -283,6 +287,7 @@ class Package:
 def live_with(folder, release, counts):
     print(f"--- {release}", flush=True)
     package = Package(folder, release)
+    package.copy_tree()
     if not all([counts.check("builds", lambda: package.build(None)), counts.check("builds a higher version", lambda: package.build(HIGHER))]):
         return
     counts.check("lintian finds nothing", package.lintian)
