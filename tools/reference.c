@@ -19,7 +19,8 @@ static const char *const about_configuration[] = {
     "The file is the one that `--config FILE` or the variable `" SETTINGS_VARIABLE "` names, and then it must be there; "
     "without either it is `" SETTINGS_FILE "`, if that is there. `--config /dev/null` is no file. Each line is "
     "`name = value`, with the name of the flag without its dashes; `#` or `;` begins a comment. A list may go on in the "
-    "next line, behind blanks. There are no sections. A line has at most 198 bytes, a value 255.",
+    "next line, behind blanks. There are no sections. A line has at most 198 bytes, a value 255. The file is read once, "
+    "at the start; SIGHUP changes no option.",
     "`python-executor config` prints what is in force and where each value is from; `python-executor config --check FILE` "
     "says whether a file can be used. What cannot be used ends the start with the exit status 2 and a message that names "
     "the flag, the variable, or the line, and what it takes. That goes for a value that another one overrides as well. A "
