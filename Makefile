@@ -20,7 +20,7 @@
 #   make clean   remove the build folders
 
 .PHONY: run test test-security image-test build docs install uninstall deb deb-test bench bench-quick bench-size bench-soak clean packages \
-        test-packages security-packages image-packages \
+        test-packages security-packages \
         bench-packages sanitize
 
 run: packages build
@@ -39,7 +39,7 @@ sanitize: packages test-packages
 	@tools/build build-sanitize -Db_sanitize=address,undefined -Db_lundef=false
 	@/usr/bin/python3 tests/run.py build-sanitize
 
-image-test: image-packages
+image-test: security-packages
 	@/usr/bin/python3 tests/tiers/image.py build $(IMAGE_PROFILES)
 
 build:
@@ -87,9 +87,6 @@ test-packages:
 
 bench-packages:
 	@tools/packages bench
-
-image-packages:
-	@tools/packages image
 
 security-packages:
 	@tools/packages security
