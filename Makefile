@@ -4,8 +4,9 @@
 #   make test    install what is missing, build, run every test
 #   make test-security [TIERS="user gvisor"]
 #                run the contract and attack corpora on every platform, or on some: see tests/tiers
-#   make image-test [IMAGE_PROFILES="docker restricted gvisor"]
-#                build the container image, look at it, and run the same corpora against it, in some profiles or in all
+#   make image-test [IMAGE_PROFILES="docker restricted gvisor"] [IMAGE_ONLY=contract]
+#                build the container image, look at it, and run the same corpora against it, in some profiles or in all, or
+#                some categories of them
 #   make build   build into build/
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make uninstall
@@ -40,7 +41,7 @@ sanitize: packages test-packages
 	@/usr/bin/python3 tests/run.py build-sanitize
 
 image-test: security-packages
-	@/usr/bin/python3 tests/tiers/image.py build $(IMAGE_PROFILES)
+	@/usr/bin/python3 tests/tiers/image.py build $(IMAGE_PROFILES) $(if $(IMAGE_ONLY),--only=$(IMAGE_ONLY))
 
 build:
 	@tools/build build
