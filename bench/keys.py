@@ -14,7 +14,7 @@ import clients
 
 PROGRAM = os.path.join(os.environ.get("BUILD") or os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "build"),
                        "python-executor")
-KEYS, PER_SECOND, ROUNDS, PAUSE = 1000, 1000, 5, 0.005
+KEYS, PER_SECOND, ROUNDS, PAUSE, COUNTED = 1000, 1000, 5, 0.005, 10000
 BODY = b'{"script": "def main(): return 1"}'
 ANSWER = b'{"result": 1, "stdout": ""}'
 
@@ -61,6 +61,32 @@ def beside(port, key, seconds, disturbance):
     return times, count.value / seconds
 
 
+def server_cpu(service):
+    """Seconds that the server has used so far; it is the child of that name."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                name = file.read().split(b"\0")[0]
+        except OSError:
+            continue
+        if int(fields[1]) == service.pid and name == b"python-executor-server":
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    raise SystemExit("there is no server")
+
+
+def cost(service, port, method, path, body, status):
+    """Microseconds of the server's CPU for each such request, which no other load can lengthen by much."""
+    before = server_cpu(service)
+    with clients.connect(port) as connection:
+        for i in range(COUNTED):
+            connection.sendall(message(method, path, f"{i:048x}", body))
+            if clients.receive(connection)[0] != status:
+                raise SystemExit("a wrong key got another answer")
+    return (server_cpu(service) - before) / COUNTED * 1e6
+
+
 def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3
     kinds = {"alone": None, "beside wrong keys": ("POST", "/execute", BODY, 401), "beside /healthz": ("GET", "/healthz", b"", 200)}
@@ -83,6 +109,7 @@ def main():
                     times, rate = beside(port, key, seconds, disturbance)
                     found[kind] += times
                     rates[kind].append(rate)
+            costs = {kind: cost(service, port, *disturbance) for kind, disturbance in kinds.items() if disturbance}
         finally:
             service.terminate()
             service.wait()
@@ -90,6 +117,7 @@ def main():
     for kind, times in found.items():
         p50, p95, p99 = (clients.percentile(times, share) for share in (50, 95, 99))
         print(f"{kind:>18}: p50 {p50:.2f}  p95 {p95:.2f}  p99 {p99:.2f}  ({len(times)} runs, {sum(rates[kind]) / ROUNDS:.0f}/s beside)")
+    print("the server's CPU for each of these others: " + ", ".join(f"{kind.removeprefix('beside ')} {us:.0f} us" for kind, us in costs.items()))
 
 
 if __name__ == "__main__":

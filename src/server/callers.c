@@ -91,7 +91,7 @@ enum callers_answer callers_find(struct callers *callers, const char *authorizat
     size_t size = strlen(secret);
     if (size <= SECRET_MAX) {
         key_hash(secret, size, digest);
-        /* Every one of them, whichever it is. The most there may be take some 20 microseconds. */
+        /* Every one of them, whichever it is. The most there may be take some 5 microseconds. */
         for (size_t i = 0; i < callers->count; i++)
             if (key_same(digest, callers->list[i]->key.digest))
                 found = callers->list[i];
