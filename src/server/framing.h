@@ -1,8 +1,8 @@
 /* Where a request's body ends, as its headers say: whether that can be read in one way only.
  *
  * Two programs that read it in two ways take a part of one request for another, of somebody else (request smuggling,
- * RFC 9112, sections 6.3 and 11.2). libmicrohttpd 0.9.75 takes the first of several lengths, and ignores it beside a
- * Transfer-Encoding; 1.0 cuts some of these off, at the level of strictness that it is set to. So we look ourselves.
+ * RFC 9112, sections 6.3 and 11.2). libmicrohttpd, 0.9.75 (Debian 12) as well as 1.0.1 (Debian 13), answers
+ * what has several lengths, or one beside a Transfer-Encoding; 1.0.1 alone refuses a blank behind a name. So we look ourselves.
  */
 #ifndef PX_SERVER_FRAMING_H
 #define PX_SERVER_FRAMING_H
