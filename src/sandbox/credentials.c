@@ -50,11 +50,12 @@ static int set_capabilities(uint32_t kept, uint32_t inheritable) {
 }
 
 /* Namespaces, mounts and chroot; ids, and the files and folders of workers; their priority and their end. SYS_TIME is
- * what the offsets of a time namespace take (time_namespaces(7)). */
+ * what the offsets of a time namespace take (time_namespaces(7)); without SETFCAP nobody maps user id 0, root itself
+ * included (user_namespaces(7), since Linux 5.12). */
 #define FOR_WORKERS                                                                                                  \
     (1u << CAP_SYS_ADMIN | 1u << CAP_SYS_CHROOT | 1u << CAP_MKNOD | 1u << CAP_SETUID | 1u << CAP_SETGID |            \
      1u << CAP_SETPCAP | 1u << CAP_DAC_OVERRIDE | 1u << CAP_CHOWN | 1u << CAP_FOWNER | 1u << CAP_SYS_NICE | 1u << CAP_KILL |    \
-     1u << CAP_SYS_TIME)
+     1u << CAP_SYS_TIME | 1u << CAP_SETFCAP)
 
 int credentials_keep_for_workers(struct failure *ret_failure) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
