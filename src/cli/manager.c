@@ -48,6 +48,7 @@ struct manager {
     uint64_t begun_us;
     uint64_t server_after_us; /* not before that is a dead server started again */
     unsigned server_pause_ms;
+    bool server_heard; /* since it was started */
     unsigned server_silent_s;
     uint64_t tick_us; /* when the next second is over */
     bool served;   /* it has been ready once */
@@ -77,6 +78,7 @@ static void start_server(struct manager *manager) {
         return;
     }
     child_init(&manager->server, pid, ends[0]);
+    manager->server_heard = false;
     manager->server_silent_s = 0;
     manager->succession.server = ends[0];
 }
@@ -153,8 +155,10 @@ static void watch_succession(struct manager *manager) {
 static void take_from_server(void *context, const struct message *message) {
     struct manager *manager = context;
     const struct failure *failure = &message->failure;
-    if (message->kind == MESSAGE_ALIVE)
+    if (message->kind == MESSAGE_ALIVE) {
+        manager->server_heard = true;
         manager->server_silent_s = 0;
+    }
     if (message->kind != MESSAGE_FAILED)
         return;
     log_error("%.*s: %.*s", (int)sizeof failure->stage, failure->stage, (int)sizeof failure->text, failure->text);
@@ -293,9 +297,11 @@ static void tick(struct manager *manager) {
         return;
     manager->tick_us = now + TICK_MS * 1000;
     succession_tick(&manager->succession);
-    if (manager->server.pid == 0 || manager->stage == STAGE_SHUT || ++manager->server_silent_s != manager->config->stall_s + 1)
+    /* To begin may take longer, as it may for a zygote. */
+    uint64_t limit_s = manager->server_heard ? manager->config->stall_s : manager->config->import_s;
+    if (manager->server.pid == 0 || manager->stage == STAGE_SHUT || ++manager->server_silent_s != limit_s + 1)
         return;
-    log_error("the server has not been heard of for %llu s and is killed", (unsigned long long)manager->config->stall_s);
+    log_error("the server has not been heard of for %llu s and is killed", (unsigned long long)limit_s);
     kill(manager->server.pid, SIGKILL);
 }
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from service import Background, unsanitized, wait_until
+from service import Background, needs_poverty, unsanitized, wait_until
 
 SLEEP = "import time\ndef main():\n    time.sleep({})\n    return 'slept'"
 VERSION = "import changing\ndef main(): return changing.VERSION"
@@ -142,8 +142,9 @@ def test_asked_before_it_is_ready(program):
     assert process.wait(10) == 0
 
 
-def test_layout_and_hash_seed_are_new(start):
-    one = start("--preload=")
+@pytest.mark.parametrize("poor", [False, pytest.param(True, marks=needs_poverty)])
+def test_layout_and_hash_seed_are_new(start, poor):
+    one = start("--preload=", poor=poor)
     one.every_zygote()
     probe = "import sys\ndef main(): return [hash('x'), id(sys)]"
     before = one.result(probe)
