@@ -33,6 +33,8 @@ const struct option_spec config_options[] = {
          "origins of web pages that may use the service from browsers (CORS), separated by commas; * for all"),
     TEXT(keys, "keys", "PYTHON_EXECUTOR_KEYS", "", LETTERS DIGITS " /._-+@:~,=%",
          "file of the bearer keys that callers must have, read again on SIGHUP; without one everybody may call"),
+    TEXT(page, "page", "PYTHON_EXECUTOR_PAGE", "on", NULL,
+         "on or off; the page to try it out at /, and the reference at /docs; --no-page is --page=off"),
 
     AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs, fewer where memory is short", 1, 128,
               "scripts that run at once"),
@@ -222,6 +224,12 @@ int config_take_flag(int left, char *const *argv, char ret_label[CONFIG_LABEL], 
     const char *arg = argv[0];
     if (strncmp(arg, "--", 2) != 0)
         return failure_set(ret_failure, EINVAL, "usage", "unexpected argument '%.60s'", arg);
+    const struct option_spec *off = strncmp(arg, "--no-", 5) == 0 ? config_find(arg + 5) : NULL;
+    if (off != NULL && off->kind == OPTION_TEXT && off->allowed == NULL && is_word_of(off->help, "off")) {
+        snprintf(ret_label, CONFIG_LABEL, "--%s", off->name);
+        *ret_value = "off";
+        return 1;
+    }
     size_t length = strcspn(arg, "=");
     snprintf(ret_label, CONFIG_LABEL, "%.*s", (int)length, arg);
     bool is_inside = arg[length] == '=';

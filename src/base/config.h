@@ -30,6 +30,7 @@ struct config {
     uint64_t idle_s;
     char origins[CONFIG_TEXT];
     char keys[CONFIG_TEXT];
+    char page[CONFIG_TEXT]; /* on or off */
     /* how much at once */
     uint64_t workers;
     uint64_t crew;
@@ -113,7 +114,7 @@ int config_set(struct config *config, const struct option_spec *option, const ch
 /* The value as config_set() would take it. */
 void config_value(const struct config *config, const struct option_spec *option, char ret_text[CONFIG_TEXT]);
 
-/* Takes `--name value` or `--name=value` apart; ret_value is NULL where there is none. Returns how many arguments that
+/* Takes `--name value` or `--name=value` apart, or `--no-name` of one that is on or off; ret_value is NULL where there is none. Returns how many arguments that
  * are, or a negative errno. */
 int config_take_flag(int left, char *const *argv, char ret_label[CONFIG_LABEL], const char **ret_value,
                      struct failure *ret_failure);

@@ -2,6 +2,7 @@
 #include "server/api.h"
 
 #include "base/clock.h"
+#include "server/asset.h"
 #include "server/document.h"
 #include "server/exposition.h"
 #include "server/health.h"
@@ -48,13 +49,18 @@ static int refuse(const struct call *call, unsigned status, const char *text, st
 
 /* --- Who may --- */
 
-/* What says nothing of what runs here, to whoever looks whether it does. */
-static bool is_open(const char *path) {
+/* None where the page is switched off. */
+static const struct asset *find_asset(const struct api *api, const char *path) {
+    return config_is_on(api->config->page) ? asset_find(path) : NULL;
+}
+
+/* What says nothing of what runs here, to whoever looks whether it does; and the page, for which a browser cannot be given a key. */
+static bool is_open(const struct api *api, const char *path) {
     static const char *const open[] = {"/healthz", "/readyz", "/openapi.json"};
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
         if (strcmp(path, open[i]) == 0)
             return true;
-    return false;
+    return find_asset(api, path) != NULL;
 }
 
 static int turn_away(struct call *call, unsigned status, const char *text, struct response *ret_response) {
@@ -74,7 +80,7 @@ static int ask_for_key(struct call *call, bool wrong, struct response *ret_respo
 int api_check_key(struct api *api, struct call *call, const char *method, const char *path, const char *authorization,
                   struct response *ret_response) {
     /* A browser asks what it may send (OPTIONS) without the key that it would send. */
-    if (api->callers->state == CALLERS_ANYBODY || is_open(path) || strcmp(method, "OPTIONS") == 0)
+    if (api->callers->state == CALLERS_ANYBODY || is_open(api, path) || strcmp(method, "OPTIONS") == 0)
         return 0;
     if (api->callers->state == CALLERS_UNKNOWN) {
         int r = turn_away(call, 503, "Not ready, it is not known yet who may call.", ret_response);
@@ -191,9 +197,14 @@ int api_route(const struct api *api, const char *method, const char *path, struc
     if (strcmp(path, "/execute") == 0 || api_find_route(path) == ROUTE_MCP)
         return route_sending(method, ret_response);
     read_path *reading = find_reading(path);
-    if (reading == NULL)
+    const struct asset *asset = find_asset(api, path);
+    if (reading == NULL && asset == NULL)
         return answer(ret_response, 404, "Not found, the service is at POST /execute.");
     int r = route_reading(method, ret_response);
+    if (r == 0 && asset != NULL) {
+        response_asset(ret_response, asset);
+        return 1;
+    }
     if (r == 0)
         r = reading(api, ret_response) < 0 ? -ENOMEM : 1;
     return r;

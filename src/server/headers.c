@@ -33,6 +33,19 @@ static void add_common(struct headers headers, const struct call *call, bool clo
         add_header(headers, "Connection", "close");
 }
 
+/* Browsers ask each time whether what they have is still the same, so that a page is never of two versions. */
+static void add_asset(struct headers headers, const struct response *response) {
+    if (response->form == &response->asset->packed)
+        add_header(headers, "Content-Encoding", "gzip");
+    add_header(headers, "Vary", "Accept-Encoding");
+    add_header(headers, "ETag", response->form->tag);
+    add_header(headers, "Cache-Control", "no-cache");
+    add_header(headers, "Content-Security-Policy", asset_policy(response->asset));
+    add_header(headers, "Referrer-Policy", "no-referrer");
+    add_header(headers, "Cross-Origin-Opener-Policy", "same-origin");
+    add_header(headers, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
 void headers_of_answer(struct headers headers, const struct call *call, const struct response *response, bool closes) {
     char seconds[16];
     if (response->size > 0)
@@ -43,6 +56,8 @@ void headers_of_answer(struct headers headers, const struct call *call, const st
     add_header(headers, "WWW-Authenticate", response->challenge);
     snprintf(seconds, sizeof seconds, "%u", response->retry_after);
     add_header(headers, "Retry-After", response->retry_after > 0 ? seconds : NULL);
+    if (response->asset != NULL)
+        add_asset(headers, response);
     add_sharing(headers, call, response->status == 204 ? response->allow : NULL);
     add_common(headers, call, closes);
 }

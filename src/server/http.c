@@ -74,14 +74,15 @@ static void count_response(struct exchange *exchange, unsigned status, size_t si
     if (exchange->gone)
         return;
     access->status = status;
-    access->sent = strcmp(access->method, "HEAD") == 0 ? 0 : size; /* only the headers are sent */
+    access->sent = strcmp(access->method, "HEAD") == 0 || status == 304 ? 0 : size; /* only the headers are sent */
     metrics_count_response(metrics_of(exchange), status, access->sent);
 }
 
 static enum MHD_Result send_response(struct exchange *exchange) {
     struct response *made = &exchange->response;
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(made->size, made->body, MHD_RESPMEM_MUST_FREE);
+        made->form != NULL ? MHD_create_response_from_buffer(made->size, (void *)made->form->data, MHD_RESPMEM_PERSISTENT)
+                           : MHD_create_response_from_buffer(made->size, made->body, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
         return MHD_NO;
     made->body = NULL; /* the library's now, for as long as the exchange lasts */
@@ -95,7 +96,7 @@ static enum MHD_Result send_response(struct exchange *exchange) {
 
 static void set_ready(struct exchange *exchange) {
     buf_done(&exchange->body);
-    hold(exchange, exchange->response.size);
+    hold(exchange, exchange->response.form != NULL ? 0 : exchange->response.size); /* what is built in is there anyway */
     exchange->ready = true;
 }
 
@@ -335,8 +336,10 @@ static int route(struct exchange *exchange, const char *method, const char *path
     if ((r = api_check_headers(api, call, header_of(connection, "Origin"),
                                header_of(connection, "MCP-Protocol-Version"), response)) != 0 ||
         (r = api_check_key(api, call, method, path, header_of(connection, "Authorization"), response)) != 0 ||
-        (r = api_route(api, method, path, response)) != 0)
+        (r = api_route(api, method, path, response)) != 0) {
+        response_negotiate(response, header_of(connection, "Accept-Encoding"), header_of(connection, "If-None-Match"));
         return r;
+    }
     return api_check_pace(api, call, response);
 }
 

@@ -36,6 +36,19 @@ int response_document(struct response *ret_response, const char *json) {
     return response_take(ret_response, &body, buf_add_text(&body, json));
 }
 
+void response_asset(struct response *ret_response, const struct asset *asset) {
+    *ret_response = (struct response){.status = 200, .content_type = asset->type, .asset = asset};
+    response_negotiate(ret_response, NULL, NULL);
+}
+
+void response_negotiate(struct response *response, const char *accept_encoding, const char *if_none_match) {
+    if (response->asset == NULL)
+        return;
+    response->form = asset_choose(response->asset, accept_encoding);
+    response->status = asset_is_known(response->form, if_none_match) ? 304 : 200;
+    response->size = response->form->size; /* also of a 304, of which only the headers are sent */
+}
+
 int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,
                        uint32_t floor) {
     struct buf body;

@@ -3,6 +3,7 @@
 #define PX_SERVER_RESPONSE_H
 
 #include "base/layer.h"
+#include "server/asset.h"
 #include "server/job.h"
 #include "server/judge.h"
 
@@ -13,6 +14,8 @@ struct response {
     char *body; /* to be freed; NULL for none */
     const char *content_type; /* NULL for JSON */
     size_t size;
+    const struct asset *asset; /* NULL for none */
+    const struct asset_form *form; /* of it, the body in place of `body` */
     const char *outcome; /* Execution-Outcome, NULL where nothing ran */
     const char *allow;   /* of a 405, NULL otherwise */
     const char *challenge; /* WWW-Authenticate, of a 401 or 403 for a key, NULL otherwise */
@@ -25,6 +28,12 @@ int response_error(struct response *ret_response, unsigned status, const char *t
 
 /* JSON that is there already; it is copied. 0 or -ENOMEM. */
 int response_document(struct response *ret_response, const char *json);
+
+/* One of those that are built in, as it is. */
+void response_asset(struct response *ret_response, const struct asset *asset);
+
+/* As these headers of its request want it, NULL where they are missing; without effect on what is no asset. */
+void response_negotiate(struct response *response, const char *accept_encoding, const char *if_none_match);
 
 /* What confines the workers, and this server. 0 or -ENOMEM. */
 int response_isolation(struct response *ret_response, const struct isolation *workers, const struct isolation *server,

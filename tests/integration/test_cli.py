@@ -102,6 +102,8 @@ def assert_usage(done, *words):
         (["--log-format=xml"], ["--log-format", "xml", "auto, json or text"]),
         (["--access-log=yes"], ["--access-log", "yes", "on or off"]),
         (["--log-scripts=a"], ["--log-scripts", "a", "on or off"]),
+        (["--no-page=on"], ["--no-page"]),
+        (["--no-port"], ["--no-port"]),
         (["--log-rate=0"], ["--log-rate", "0", "1000000"]),
         (["--log-project=a b"], ["--log-project", "a b"]),
         (["--host=example.com"], ["--host", "example.com"]),
@@ -124,7 +126,7 @@ def test_a_wrong_variable_is_named(variable, value):
 
 def test_every_number_has_its_range_checked():
     for name, _, variable in options():
-        if name in ("host", "preload", "require", "log", "log-format", "access-log", "log-project", "log-scripts", "origins", "keys", "venv"):
+        if name in ("host", "page", "preload", "require", "log", "log-format", "access-log", "log-project", "log-scripts", "origins", "keys", "venv"):
             continue
         assert_usage(command(f"--{name}=x"), f"--{name}", "whole number from")
         assert_usage(command(f"--{name}=99999999999"), f"--{name}", "whole number from")

@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct api no_api;
+static struct config no_page = {.page = "off"};
+static const struct api no_api = {.config = &no_page};
 static struct call call = {.route = ROUTE_EXECUTE};
 
 static void assert_body(struct response *response, unsigned status, const char *body) {
