@@ -136,14 +136,12 @@ static pid_t parent_of(pid_t pid) {
     return at != NULL && sscanf(at, ") %*c %d", &parent) == 1 ? (pid_t)parent : -1;
 }
 
-/* Only the manager's family is ours to move: not the shell that somebody tries a part of it from. */
+/* Only the manager's family is ours to move: not the shell that somebody tries a part of it from. By its name, which
+ * everybody may read: whose program it runs is hidden, since it is not dumpable (proc(5), ptrace(2)). */
 static bool is_child_of_manager(void) {
-    char path[32], program[PATH_MAX];
-    snprintf(path, sizeof path, "/proc/%d/exe", (int)getppid());
-    ssize_t n = readlink(path, program, sizeof program - 1);
-    program[n < 0 ? 0 : n] = '\0';
-    const char *name = strrchr(program, '/');
-    return name != NULL && strcmp(name, "/python-executor") == 0;
+    char path[32], name[32];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)getppid());
+    return fd_read_file(AT_FDCWD, path, name, sizeof name) > 0 && strcmp(name, "python-executor\n") == 0;
 }
 
 static bool is_ours(pid_t pid, bool with_family) {
