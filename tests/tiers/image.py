@@ -143,7 +143,7 @@ def wrong_inside(root):
     yield "set-user-id", ", ".join(path for path, status in found if status.st_mode & 0o6000)
     yield "links", ", ".join(path for path, status in found if stat.S_ISLNK(status.st_mode) and not leads_somewhere(root, path))
     yield "tests, headers, documents", ", ".join(path for path, _ in found if re.search(
-        r"/dist-packages/.*/tests/|\.[hca]$|/man/|/var/lib/apt/|/var/cache/.", path))
+        r"/dist-packages/.*/tests/(?!_|$)|\.[hca]$|/man/|/var/lib/apt/|/var/cache/.", path))
     bytecode = {path for path, _ in found if path.endswith(".pyc")}
     sources = {path for path, _ in found if path.endswith(".py")}
     lost = [path for path in bytecode if re.sub(r"__pycache__/([^/.]*)\..*", r"\1.py", path) not in sources]
@@ -193,7 +193,8 @@ def commands(tier):
     """What `docker run IMAGE …` answers beside serving: (name, what is wrong)."""
     said = tier.output("--version").strip()
     yield "--version", "" if said == f"python-executor {version()}" else said
-    result = run_script(tier, b"import pandas\ndef main(): return {'rows': len(pandas.DataFrame({'a': [1, 2]}))}")
+    result = run_script(tier, b"import numpy.testing, pandas.testing, sqlite3, ssl, lzma, bz2, unittest, xml.dom\n"
+                        b"def main(): return {'rows': len(pandas.DataFrame({'a': [1, 2]}))}")
     yield "run -", "" if result == {"rows": 2} else repr(result)
     # Imported by the worker itself, which may have no more than /usr.
     result = run_script(tier, b"def main(): return __import__('num' + 'py').linalg.inv([[2.0]]).tolist()")
