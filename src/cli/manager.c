@@ -123,7 +123,7 @@ static void announce(struct manager *manager) {
 #endif
     print_limits(manager->config);
     log_announce("ready in %.2f s, listening on %s", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
-    notify_ready(&manager->notify, "Serving on %s", manager->url);
+    notify_status(&manager->notify, "Serving on %s, importing what is preloaded", manager->url);
 }
 
 /* Before the service has been ready once, what fails would fail again: say it and stop. */
@@ -142,8 +142,11 @@ static void watch_succession(struct manager *manager) {
         give_up(manager, *succession->failure.stage != '\0' ? &succession->failure : NULL);
     if (succession->served && !manager->served)
         announce(manager);
-    if (succession->complete && !manager->complete)
+    if (succession->complete && !manager->complete) {
         log_info("all that is preloaded is there after %.2f s", (double)(clock_us() - manager->begun_us) / 1e6);
+        /* Not before: an import that fails ends the service, as GET /readyz has it too. */
+        notify_ready(&manager->notify, "Serving on %s", manager->url);
+    }
     manager->complete = succession->complete;
     if (manager->reloading && manager->served && manager->stage == STAGE_SERVING && succession_is_settled(succession)) {
         manager->reloading = false;

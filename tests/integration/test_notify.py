@@ -96,6 +96,15 @@ def test_why_it_cannot_serve(manager):
     assert not any("READY" in text for text in manager.listen())
 
 
+def test_what_cannot_be_imported_is_never_ready(manager):
+    """Though plain scripts were served for a moment."""
+    result = subprocess.run([PROGRAM, "--port=0", "--preload=numpy,no_such_module_57", "--log-format=text"],
+                            env={"NOTIFY_SOCKET": manager.name}, capture_output=True, timeout=60)
+    assert result.returncode == 1, result
+    assert manager.hears("^STATUS=Cannot serve: .*no_such_module_57")
+    assert not any("READY" in text for text in manager.listen()), manager.heard
+
+
 def test_nobody_else_hears_of_the_socket(start, manager):
     one = start(environment={"NOTIFY_SOCKET": manager.name})
     for pid in [one.server_pid, one.zygote_pid]:
