@@ -128,7 +128,12 @@ static int prepare(struct sandbox *sandbox, struct failure *ret_failure) {
     /* Groups are inherited by every worker, whose user namespace could not give them up. */
     if ((r = credentials_drop_groups(ret_failure)) < 0)
         return r;
-    namespaces_share(sandbox->proc_fd, sandbox->policy.off, &sandbox->isolation);
+    /* With version 2 the zygote is in a group beside the workers'. A cgroup namespace would have that one for its root, and
+     * where the hierarchy is mounted with nsdelegate, as by systemd, nobody gets a worker out of it (cgroups(7)). */
+    bool beside = sandbox->cgroup.version == CGROUP_V2;
+    namespaces_share(sandbox->proc_fd, sandbox->policy.off | (beside ? layer_bit(LAYER_CGROUP_NAMESPACE) : 0), &sandbox->isolation);
+    if (beside)
+        layer_unused(&sandbox->isolation, LAYER_CGROUP_NAMESPACE, "the workers' groups would be outside of it");
     if ((r = prepare_files(sandbox, ret_failure)) < 0)
         return r;
     if ((r = seccomp_prepare(seccomp_rules, seccomp_rule_count, seen_by_view(sandbox), &sandbox->filter, ret_failure)) < 0)
