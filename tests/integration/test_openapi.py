@@ -484,7 +484,7 @@ def test_members_of_a_streams_result():
 
 
 def test_routes_statuses_and_headers():
-    built_in = {"/", "/page/{name}"}
+    built_in = {"/", "/docs", "/page/{name}"}
     assert set(DOCUMENT["paths"]) == found_in("server/api.c", r'strcmp\(path, "([^"]+)"\)') | built_in
     statuses = {status for _, _, item in operations() for status in item["responses"]}
     code = "".join(text_of("src", "server", f"{name}.c") for name in ("api", "mcp", "request", "response", "http"))
