@@ -179,9 +179,13 @@ class Service:
 
     count = 0
 
+    @classmethod
+    def next_uid_base(cls):
+        cls.count += 1
+        return 100_000_000 + os.getpid() % 4_000 * 800_000 + cls.count % 266 * IDS_PER_SERVICE
+
     def __init__(self, *options, environment=None, uid_base=None, port=0, program=PROGRAM, poor=False, behind=(), sockets=(), stderr=None):
-        Service.count += 1
-        self.uid_base = uid_base or 100_000_000 + os.getpid() % 4_000 * 800_000 + Service.count % 266 * IDS_PER_SERVICE
+        self.uid_base = uid_base or Service.next_uid_base()
         self.folder = tempfile.TemporaryDirectory(prefix="python-executor-test-")
         self.out_path = os.path.join(self.folder.name, "stdout")
         self.log_path = os.path.join(self.folder.name, "stderr")

@@ -37,7 +37,7 @@ def layer_of(path):
 
 def allowed_edges():
     page = text_of(os.path.join(ROOT, "docs", "ARCHITECTURE.md"))
-    block = re.search(r"## Allowed edges.*?```\n(.*?)```", page, re.S).group(1)
+    block = re.search(r"## Allowed edges.*?```text\n(.*?)```", page, re.S).group(1)
     return {
         line.split("→")[0].strip(): {name.strip() for name in line.split("→")[1].split(",") if name.strip()}
         for line in block.splitlines()

@@ -1,0 +1,3 @@
+def main(name="world"):
+    print("greeting", name)
+    return {"hello": name}
