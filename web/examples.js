@@ -3,13 +3,20 @@
 export const EXAMPLES = [
   {
     name: "Hello",
-    script: `def main(order):
+    script: `def main():
     """The service calls main() and answers with what it returns."""
+    print("Hello, world!")
+    return {"hello": "world", "answer": 6 * 7}
+`,
+  },
+  {
+    name: "With input",
+    script: `def main(order):
+    """The JSON under Input is what main() is called with."""
     name = order["name"]
-    print(f"Hello, {name}!")
     return {"greeting": f"Hello, {name}", "letters": len(name)}
 `,
-    input: '{"name": "world"}',
+    input: '{"name": "Ada"}',
   },
   {
     name: "numpy: a walk",

@@ -158,10 +158,10 @@ byId("cancel").onclick = () => runs.cancel();
 byId("order").onsubmit = (event) => event.preventDefault();
 byId("example").onchange = () => fill(EXAMPLES[Number(byId("example").value)]);
 byId("input").oninput = byId("stdin").oninput = showInput;
-byId("order").addEventListener("keydown", (event) => event.key === "Escape" && runs.cancel());
 document.addEventListener("keydown", (event) => {
-  const wanted = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-  if (!wanted || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape") runs.cancel();
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
   event.preventDefault();
   run();
 });

@@ -9,6 +9,11 @@ import { outcomeText } from "./words.js";
 
 const SAY_EVERY = 4000; // ms: those who listen to the page are not told of each line
 
+/** Where it is not beside the script but below. */
+function showAnswer() {
+  if (matchMedia("(max-width: 900px)").matches) byId("answer").scrollIntoView({ block: "start" });
+}
+
 /** run(script, keys, files, key) gives what refused it, if anything did; cancel(); expect(limits). */
 export function startRuns(editor) {
   const printed = startConsole();
@@ -89,11 +94,12 @@ export function startRuns(editor) {
     showOutcome("Running", "calm");
     say("Running.");
     if (focused === byId("run")) byId("cancel").focus();
-    if (matchMedia("(max-width: 900px)").matches) byId("answer").scrollIntoView({ block: "nearest" });
+    showAnswer();
     const wall = keys.limits ? JSON.parse(keys.limits).wall_ms : usual;
     const stopClock = startClock(wall);
     const error = await follow(orderText(script, streamed(keys)), given, key);
     stopClock();
+    showAnswer();
     controller = null;
     setRunning(false);
     if (document.activeElement === document.body && focused === byId("run")) byId("run").focus();

@@ -2,15 +2,13 @@
 
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
-function picture(character) {
+function escaped(character) {
   const code = character.charCodeAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
-  return `\\u${code.toString(16).padStart(4, "0")}`;
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
 }
 
-/** Control characters as their pictures (ESC is ␛), what is invisible or turns the direction as its escape. */
-export const visible = (text) => text.replaceAll("\r\n", "\n").replace(HIDDEN, picture);
+/** Control characters, and what is invisible or turns the direction, as Python writes them: \x1b, \u202e. */
+export const visible = (text) => text.replaceAll("\r\n", "\n").replace(HIDDEN, escaped);
 
 export const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 

@@ -25,6 +25,9 @@ export function advice(result) {
   const { outcome, limits, exception } = result;
   const module = exception?.type === "ModuleNotFoundError" && /No module named '([^']+)'/.exec(exception.message)?.[1];
   if (module) return `This service does not have ${module}. Scripts use what its operator has installed.`;
+  if (/^main\(\) takes 0 positional arguments but 1 was given/.test(exception?.message)) {
+    return "There is something under Input, which main() is called with: write def main(order), or clear it.";
+  }
   if (outcome === "timeout") return `A script may run for ${count(limits.wall_ms, "millisecond")} here.`;
   if (outcome === "memory") return `A script may use ${limits.memory_mb} MiB here.`;
   if (outcome === "scratch_limit") return `Files in /tmp may take ${limits.scratch_mb} MiB here.`;

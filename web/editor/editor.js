@@ -55,6 +55,15 @@ class ErrorNote extends WidgetType {
   }
 }
 
+// Chromium gives what is typed over a selection the style of that as a style attribute, which the policy of the page blocks and reports.
+const typeOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    if (event.inputType !== "insertText" || !event.data || event.isComposing || view.state.selection.main.empty) return false;
+    view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+    return true;
+  },
+});
+
 const setError = StateEffect.define();
 
 function errorDecorations(state, error) {
@@ -94,9 +103,9 @@ export async function createEditor(parent, { text, onChange, onRun, label }) {
       extensions: [
         Prec.highest(keymap.of([run])),
         lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), drawSelection(), history(), bracketMatching(), indentOnInput(),
-        indentUnit.of("    "), python(), syntaxHighlighting(colours), errorField, theme.of(themed(false)),
+        indentUnit.of("    "), python(), syntaxHighlighting(colours), errorField, typeOver, theme.of(themed(false)),
         keymap.of([indentWithTab, ...historyKeymap, ...defaultKeymap]),
-        EditorView.contentAttributes.of({ "aria-label": label }),
+        EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
         EditorView.updateListener.of((update) => update.docChanged && onChange()),
       ],
     }),
