@@ -6,6 +6,9 @@ FROM docker.io/library/debian:trixie-slim AS programs
 WORKDIR /source
 COPY tools/packages tools/packages
 RUN tools/packages compile
+# With npm the page has an editor, which is bundled here; with --build-arg EDITOR=plain a text area.
+ARG EDITOR=npm
+RUN if [ "$EDITOR" = npm ]; then tools/packages page; fi
 COPY . .
 RUN tools/build /build && tools/install /build /usr/local /programs \
  && find /programs -type f -perm /111 -exec strip {} + \

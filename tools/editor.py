@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Bundles the page's editor: editor.py SOURCE PLAIN FOLDER EDITOR LICENSES DEPFILE.
+"""Bundles the page's editor: editor.py npm|plain SOURCE PLAIN FOLDER EDITOR LICENSES DEPFILE.
 
 SOURCE (web/editor) is bundled with its packages of npm into the module EDITOR; LICENSES has what they are licensed by. The
 packages are put into FOLDER by the lock file's checksums, once for as long as that file is the same, so that to build again takes
 no network. Where npm is missing or does not get them, EDITOR is the text area PLAIN, which is said in one line. DEPFILE then
-names a file that is not there, for which Ninja tries again with the next build.
+names a file that is not there, for which Ninja tries again with the next build. `plain` is the text area in any case.
 """
 import glob
 import json
@@ -88,20 +88,20 @@ def licenses(folder, inputs):
 
 
 def main():
-    source, plain, folder, editor, licensed, depfile = sys.argv[1:]
-    stamp = os.path.join(folder, "installed")
-    own = []
-    try:
-        install(source, folder, stamp)
-        text, inputs = bundle(source, folder)
-        own = [os.path.join(folder, path) for path in inputs if "node_modules/" not in path]
-        write(licensed, licenses(folder, inputs))
-    except Missing as why:
-        print(f"editor: {why}, so the page has a plain text area; the next build tries again", flush=True)
-        text = text_of(plain)
-        write(licensed, "/page/editor.js has no parts of others.\n")
+    choice, source, plain, folder, editor, licensed, depfile = sys.argv[1:]
+    text, told, needed = text_of(plain), "/page/editor.js has no parts of others.\n", [plain]
+    if choice == "npm":
+        stamp = os.path.join(folder, "installed")
+        needed += [stamp, os.path.join(source, "package.json"), os.path.join(source, "package-lock.json")]
+        try:
+            install(source, folder, stamp)
+            text, inputs = bundle(source, folder)
+            told = licenses(folder, inputs)
+            needed += [os.path.join(folder, path) for path in inputs if "node_modules/" not in path]
+        except Missing as why:
+            print(f"editor: {why}, so the page has a plain text area; the next build tries again", flush=True)
     write(editor, text)
-    needed = [plain, stamp, *(os.path.join(source, name) for name in ("package.json", "package-lock.json")), *own]
+    write(licensed, told)
     with open(depfile, "w", encoding="utf-8") as file:
         file.write(f"{editor}: " + " ".join(os.path.normpath(path).replace(" ", "\\ ") for path in needed) + "\n")
 

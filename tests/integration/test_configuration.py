@@ -321,7 +321,7 @@ def test_the_manual_page_is_sound():
 USER = 61234  # an ordinary one, who is nobody else
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if os.geteuid() == 0 else []
 PROGRAMS = {"bin/python-executor", "libexec/python-executor/python-executor-server", "libexec/python-executor/python-executor-zygote"}
-PAGES = {"share/man/man1/python-executor.1", "share/doc/python-executor/python-executor.conf"}
+PAGES = {"share/man/man1/python-executor.1", "share/doc/python-executor/python-executor.conf", "share/doc/python-executor/licenses.txt"}
 
 
 class Tree:

@@ -16,11 +16,11 @@ INSTALLED = os.path.join(os.path.abspath(BUILD), "web", "editor")
 class Build:
     """A run of the tool in a folder of its own."""
 
-    def __init__(self, folder, programs, source=SOURCE, packages=None):
+    def __init__(self, folder, programs, source=SOURCE, packages=None, choice="npm"):
         self.folder = str(folder)
         self.packages = packages or os.path.join(self.folder, "packages")
         self.result = subprocess.run(
-            ["/usr/bin/python3", os.path.join(ROOT, "tools", "editor.py"), str(source), PLAIN, self.packages,
+            ["/usr/bin/python3", os.path.join(ROOT, "tools", "editor.py"), choice, str(source), PLAIN, self.packages,
              *(os.path.join(self.folder, name) for name in ("editor.js", "licenses.txt", "editor.d"))],
             env={"PATH": str(programs)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
 
@@ -73,6 +73,13 @@ def test_without_npm_there_is_a_text_area(tmp_path, no_programs):
         assert plain.result.stdout == "editor: npm is missing, so the page has a plain text area; the next build tries again\n"
         assert plain.text("editor.js") == npm.text_of(PLAIN)
         assert plain.missing() == [os.path.join(plain.packages, "installed")]
+
+
+def test_a_text_area_may_be_what_is_wanted(tmp_path, no_programs):
+    plain = Build(tmp_path, no_programs, packages=INSTALLED, choice="plain")
+    assert plain.result.returncode == 0 and plain.result.stdout == ""
+    assert plain.text("editor.js") == npm.text_of(PLAIN) and plain.missing() == []
+    assert plain.text("licenses.txt") == "/page/editor.js has no parts of others.\n"
 
 
 def test_without_its_registry_as_well(tmp_path, no_programs):
