@@ -232,20 +232,6 @@ def test_a_path_that_is_no_text(tmp_path):
     assert json.loads(done.stdout)["file"] == str(tmp_path) + '/"\ufffd\n\u00e9.conf'
 
 
-def test_what_the_readme_shows(tmp_path):
-    readme = pathlib.Path(ROOT, "README.md").read_text()
-    lines = re.search(r"^## Configuration\n.*?```console\n(.*?)```", readme, re.S | re.M).group(1).splitlines()
-    shown_file = lines.index("$ cat python-executor.conf")
-    commands = [line[2:] for line in lines if line.startswith("$ ")]
-    answers = [line for line in lines[shown_file + 1:] if not line.startswith("$ ")]
-    size = next(k for k, line in enumerate(lines[shown_file + 1:]) if line.startswith("$ "))
-    (tmp_path / "python-executor.conf").write_text("\n".join(answers[:size]) + "\n")
-    script = "\n".join(commands).replace("build/python-executor", '"$PROGRAM"')
-    done = subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, text=True, capture_output=True, timeout=30,
-                          env={**VARIABLES, "PROGRAM": os.path.abspath(PROGRAM)})
-    assert done.stdout.splitlines() == answers and done.stderr == ""
-
-
 def test_it_tells_the_truth_about_a_service(start, config_file):
     """What it says for the same file, environment and flags is what a service with them does."""
     path = config_file("wall-ms = 1500\nworkers = 3\npreload =\nmax-memory-mb = 300\n")
