@@ -11,7 +11,7 @@
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make uninstall
 #                install what was built below PREFIX, or take it away; both the same PREFIX and DESTDIR
-#   make docs    write the pages that are made of the tables of options and commands: docs/CONFIGURATION.md, the manual page
+#   make docs    write the pages that are made of the tables of options and commands: docs/CONFIGURATION.md, the manual pages
 #   make deb     make the Debian package, in build/deb
 #   make deb-test [RELEASES="bookworm trixie"]
 #                build it for each release, and install, use, upgrade and purge it on a fresh system; needs root
@@ -48,7 +48,8 @@ build:
 
 docs: build
 	@build/reference page >docs/CONFIGURATION.md
-	@build/reference man >docs/python-executor.1
+	@build/reference man >docs/man/python-executor.1
+	@for command in $$(build/reference commands); do build/reference man $$command >docs/man/python-executor-$$command.1; done
 	@build/reference sample >docs/python-executor.conf
 
 PREFIX = /usr/local

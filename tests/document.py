@@ -20,7 +20,7 @@ import time
 
 from service import BUILD, ROOT
 
-SECONDS = 30
+SECONDS = 120
 SERVED = re.compile(r"\b(127\.0\.0\.1|localhost):8080\b")
 END = "end-of-command-93c1"
 

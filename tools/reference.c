@@ -100,16 +100,35 @@ static void man_line(const char *text) {
     putchar('\n');
 }
 
-static void man_command(const struct command *command) {
-    printf(".SS python\\-executor %s ", command->name);
+static void man_head(const char *name, const char *summary) {
+    printf(".\\\" " MADE "\n.TH PYTHON\\-EXECUTOR");
+    for (const char *at = name; *at != '\0'; at++)
+        printf("%s%c", at == name ? "\\-" : "", toupper((unsigned char)*at));
+    printf(" 1 2026-11-30 \"python\\-executor " PX_VERSION "\" \"User Commands\"\n.SH NAME\npython\\-executor%s%s \\-\n",
+           *name != '\0' ? "\\-" : "", name);
+    man_line(summary);
+    printf(".SH SYNOPSIS\n");
+}
+
+static void man_synopsis(const struct command *command) {
+    printf("\\fBpython\\-executor %s\\fR ", command->name);
     man_line(command->arguments);
-    printf("%c", toupper((unsigned char)*command->summary));
+}
+
+/* The page of one command: python-executor-NAME(1), which `man python-executor NAME` finds as well. */
+static void write_command(const struct command *command) {
+    man_head(command->name, command->summary);
+    man_synopsis(command);
+    printf(".SH DESCRIPTION\n%c", toupper((unsigned char)*command->summary));
     man_text(command->summary + 1);
     printf(".\n");
     if (command->text != NULL) {
         printf(".PP\n");
         man_line(command->text);
     }
+    bool configured = strstr(command->arguments, "--OPTION") != NULL;
+    if (command->options != NULL || configured)
+        printf(".SH OPTIONS\n");
     for (const struct command_option *option = command->options; option != NULL && option->name != NULL; option++) {
         printf(".TP\n\\fB\\-\\-");
         man_text(option->name);
@@ -119,12 +138,21 @@ static void man_command(const struct command *command) {
         printf("%s\n", option->value != NULL ? "\\fR" : "");
         man_line(option->help);
     }
+    if (configured)
+        printf("%sThe options of the configuration are in \\fBpython\\-executor\\fR(1).\n", command->options != NULL ? ".PP\n" : "");
     if (command->statuses != NULL)
-        printf(".PP\nExit status:\n");
+        printf(".SH EXIT STATUS\n");
     for (const struct exit_status *status = command->statuses; status != NULL && status->words != NULL; status++) {
         printf(".TP 5\n%d\n", status->status);
         man_line(status->words);
     }
+    printf(".SH SEE ALSO\n\\fBpython\\-executor\\fR(1)\n");
+}
+
+static void man_command(const struct command *command) {
+    printf(".TP\n\\fBpython\\-executor\\-%s\\fR(1)\n%c", command->name, toupper((unsigned char)*command->summary));
+    man_text(command->summary + 1);
+    printf(".\n");
 }
 
 static void man_option(const struct option_spec *option) {
@@ -143,14 +171,13 @@ static void man_option(const struct option_spec *option) {
 }
 
 static void write_man(void) {
-    printf(".\\\" " MADE "\n.TH PYTHON\\-EXECUTOR 1 2026-11-30 \"python\\-executor " PX_VERSION "\" \"User Commands\"\n"
-           ".SH NAME\npython\\-executor \\- runs Python scripts that nobody trusts\n.SH SYNOPSIS\n");
+    man_head("", "runs Python scripts that nobody trusts");
     for (size_t i = 0; i < command_count; i++) {
-        printf("%s\\fBpython\\-executor %s\\fR ", i > 0 ? ".br\n" : "", commands[i].name);
-        man_line(commands[i].arguments);
+        printf("%s", i > 0 ? ".br\n" : "");
+        man_synopsis(&commands[i]);
     }
-    printf(".br\n\\fBpython\\-executor help\\fR [\\fICOMMAND\\fR]\n"
-           ".br\n\\fBpython\\-executor\\fR \\-\\-help | \\-\\-version\n.SH COMMANDS\n");
+    printf(".br\n\\fBpython\\-executor help\\fR [\\fICOMMAND\\fR]\n.br\n\\fBpython\\-executor\\fR \\-\\-help | \\-\\-version\n"
+           ".SH COMMANDS\n");
     for (size_t i = 0; i < command_count; i++)
         man_command(&commands[i]);
     printf(".SH CONFIGURATION\n");
@@ -166,7 +193,10 @@ static void write_man(void) {
         man_option(&config_options[i]);
     }
     printf(".SH FILES\n.TP\n\\fI" SETTINGS_FILE "\\fR\nWhere nobody names another one. There need be none.\n"
-           ".SH SEE ALSO\n\\fBcapabilities\\fR(7), \\fBnamespaces\\fR(7), \\fBseccomp\\fR(2)\n");
+           ".SH SEE ALSO\n");
+    for (size_t i = 0; i < command_count; i++)
+        printf("\\fBpython\\-executor\\-%s\\fR(1),\n", commands[i].name);
+    printf("\\fBcapabilities\\fR(7), \\fBnamespaces\\fR(7), \\fBseccomp\\fR(2)\n");
 }
 
 /* --- A file with every option --- */
@@ -213,14 +243,22 @@ static void write_sample(void) {
 }
 
 int main(int argc, char **argv) {
-    const char *what = argc == 2 ? argv[1] : "";
-    if (strcmp(what, "man") == 0)
+    const char *what = argc > 1 ? argv[1] : "";
+    const struct command *command = argc == 3 ? command_find(argv[2]) : NULL;
+    if (strcmp(what, "man") == 0 && command != NULL)
+        write_command(command);
+    else if (argc == 2 && strcmp(what, "man") == 0)
         write_man();
-    else if (strcmp(what, "page") == 0)
+    else if (argc == 2 && strcmp(what, "commands") == 0)
+        for (size_t i = 0; i < command_count; i++)
+            printf("%s\n", commands[i].name);
+    else if (argc == 2 && strcmp(what, "page") == 0)
         write_page();
-    else if (strcmp(what, "sample") == 0)
+    else if (argc == 2 && strcmp(what, "sample") == 0)
         write_sample();
-    else
-        fprintf(stderr, "usage: reference man|page|sample\n");
-    return *what != '\0' && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    else {
+        fprintf(stderr, "usage: reference commands|man [COMMAND]|page|sample\n");
+        return EXIT_FAILURE;
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

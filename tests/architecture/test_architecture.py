@@ -226,7 +226,19 @@ def test_nothing_refers_to_places_outside():
         assert not found, f"{os.path.relpath(path, ROOT)} mentions {found}, which only its author has"
 
 
-@pytest.mark.parametrize("what, name", [("page", "CONFIGURATION.md"), ("man", "python-executor.1"), ("sample", "python-executor.conf")])
-def test_pages_that_are_made_of_tables_say_what_the_tables_say(what, name):
-    made = subprocess.run([os.path.join(BUILD, "reference"), what], stdout=subprocess.PIPE, text=True, check=True).stdout
+COMMANDS = subprocess.run([os.path.join(BUILD, "reference"), "commands"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+MADE = {"CONFIGURATION.md": ["page"], "python-executor.conf": ["sample"], "man/python-executor.1": ["man"],
+        **{f"man/python-executor-{command}.1": ["man", command] for command in COMMANDS}}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_pages_that_are_made_of_tables_say_what_the_tables_say(name):
+    made = subprocess.run([os.path.join(BUILD, "reference"), *MADE[name]], stdout=subprocess.PIPE, text=True, check=True).stdout
     assert text_of(os.path.join(ROOT, "docs", name)) == made, f"docs/{name} is stale: run make docs"
+
+
+def test_every_command_has_a_manual_page_that_is_installed():
+    pages = {name for name in MADE if name.startswith("man/")}
+    assert {f"man/{name}" for name in os.listdir(os.path.join(ROOT, "docs", "man"))} == pages
+    names = re.search(r"foreach command : \[(.*)\]\n  install_man", text_of(os.path.join(ROOT, "meson.build"))).group(1)
+    assert sorted(f"man/python-executor{name}.1" for name in re.findall(r"'([^']*)'", names)) == sorted(pages)

@@ -262,7 +262,7 @@ def test_a_run_of_ones_own_follows_the_file(config_file, tmp_path):
 # --- Pages that are made of the tables --------------------------------------------------------------
 
 # tests/architecture holds them to the tables.
-MADE = {"page": "CONFIGURATION.md", "man": "python-executor.1", "sample": "python-executor.conf"}
+MADE = {"page": "CONFIGURATION.md", "man": "man/python-executor.1", "sample": "python-executor.conf"}
 
 
 def made(name):
@@ -283,7 +283,11 @@ def test_every_command_is_in_the_manual_and_in_the_help():
     names = re.findall(r"^(?:usage:|      ) python-executor ([a-z]+) ", text, re.M)
     assert {"serve", "run", "doctor", "config"} <= set(names)
     for name in set(names) - {"help"}:
-        assert f".SS python\\-executor {name} " in made("man")
+        assert f"\\fBpython\\-executor {name}\\fR " in made("man")
+        page = pathlib.Path(ROOT, "docs", "man", f"python-executor-{name}.1").read_text()
+        assert f"\\fBpython\\-executor {name}\\fR " in page
+        for option in set(re.findall(r"^  --([a-z-]+) ", command(name, "--help").stdout, re.M)) - set(OPTIONS):
+            assert f"\\fB\\-\\-{option}\\fR" in page
 
 
 def test_the_sample_says_what_goes_without_it(config_file):
@@ -296,8 +300,9 @@ def test_the_sample_says_what_goes_without_it(config_file):
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="needs mandoc")
-def test_the_manual_page_is_sound():
-    done = subprocess.run(["mandoc", "-T", "lint", os.path.join(ROOT, "docs", MADE["man"])], text=True, capture_output=True, timeout=30)
+@pytest.mark.parametrize("name", os.listdir(os.path.join(ROOT, "docs", "man")))
+def test_the_manual_page_is_sound(name):
+    done = subprocess.run(["mandoc", "-T", "lint", os.path.join(ROOT, "docs", "man", name)], text=True, capture_output=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -307,7 +312,8 @@ def test_the_manual_page_is_sound():
 USER = 61234  # an ordinary one, who is nobody else
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if os.geteuid() == 0 else []
 PROGRAMS = {"bin/python-executor", "libexec/python-executor/python-executor-server", "libexec/python-executor/python-executor-zygote"}
-PAGES = {"share/man/man1/python-executor.1", "share/doc/python-executor/python-executor.conf", "share/doc/python-executor/licenses.txt"}
+PAGES = {*(f"share/man/man1/{name}" for name in os.listdir(os.path.join(ROOT, "docs", "man"))),
+         "share/doc/python-executor/python-executor.conf", "share/doc/python-executor/licenses.txt"}
 
 
 class Tree:
