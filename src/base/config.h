@@ -114,8 +114,8 @@ int config_set(struct config *config, const struct option_spec *option, const ch
 /* The value as config_set() would take it. */
 void config_value(const struct config *config, const struct option_spec *option, char ret_text[CONFIG_TEXT]);
 
-/* Takes `--name value` or `--name=value` apart, or `--no-name` of one that is on or off; ret_value is NULL where there is none. Returns how many arguments that
- * are, or a negative errno. */
+/* Takes `--name value` or `--name=value` apart, or `--no-name` of one that is on or off; ret_value is NULL where there is
+ * none. Returns how many arguments that are, or a negative errno. */
 int config_take_flag(int left, char *const *argv, char ret_label[CONFIG_LABEL], const char **ret_value,
                      struct failure *ret_failure);
 

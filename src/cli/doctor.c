@@ -73,7 +73,8 @@ int doctor_run(const struct config *config, const struct fit *fit, bool json) {
     policy.read_only[0] = "/usr/lib"; /* of a worker it is only the folders of Python */
     layer_parse(config->require, &floor, NULL);
     /* As a manager has them, or it would find what the service does not. */
-    if (credentials_keep_for_workers(&failure) < 0 || probe_platform(&policy, &probe, &failure) < 0 || selftest_run(&policy, &probe, &test, &failure) < 0) {
+    if (credentials_keep_for_workers(&failure) < 0 || probe_platform(&policy, &probe, &failure) < 0 ||
+        selftest_run(&policy, &probe, &test, &failure) < 0) {
         fprintf(stderr, "python-executor: no worker can be confined here: %s: %s\n", failure.stage, failure.text);
         for (unsigned word = 0; word < LAYER_WORDS; word++)
             if (strcmp(failure.stage, layer_name(word)) == 0)

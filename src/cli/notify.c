@@ -50,38 +50,32 @@ static void send_text(const struct notify *notify, const char *text, int length)
                notify->address_size);
 }
 
-/* A line end in the words would begin an assignment, MAINPID=1 for one. What does not fit is cut off. */
-static void send_with_words(const struct notify *notify, const char *assignments, const char *words) {
-    char text[NOTIFY_TEXT];
-    int start = snprintf(text, sizeof text, "%sSTATUS=", assignments);
-    int length = start + snprintf(text + start, sizeof text - (size_t)start, "%s", words);
-    if (length >= NOTIFY_TEXT)
-        length = NOTIFY_TEXT - 1;
-    for (int i = start; i < length; i++)
-        if ((unsigned char)text[i] < ' ')
-            text[i] = ' ';
-    send_text(notify, text, length);
-}
-
 /* With room for the assignments before them. */
 enum { WORDS = NOTIFY_TEXT - 64 };
 
-void notify_ready(const struct notify *notify, const char *format, ...) {
+/* A line end in the words would begin an assignment, MAINPID=1 for one. What does not fit is cut off. */
+static void send_with_words(const struct notify *notify, const char *assignments, const char *format, va_list arguments) {
     char words[WORDS];
+    char text[NOTIFY_TEXT];
+    vsnprintf(words, sizeof words, format, arguments);
+    for (char *at = words; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ')
+            *at = ' ';
+    send_text(notify, text, snprintf(text, sizeof text, "%sSTATUS=%s", assignments, words));
+}
+
+void notify_ready(const struct notify *notify, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(words, sizeof words, format, arguments);
+    send_with_words(notify, "READY=1\n", format, arguments);
     va_end(arguments);
-    send_with_words(notify, "READY=1\n", words);
 }
 
 void notify_status(const struct notify *notify, const char *format, ...) {
-    char words[WORDS];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(words, sizeof words, format, arguments);
+    send_with_words(notify, "", format, arguments);
     va_end(arguments);
-    send_with_words(notify, "", words);
 }
 
 void notify_reloading(const struct notify *notify) {

@@ -1,7 +1,7 @@
 /* What the log tells of one request: who asked for what, what came of it, and how long it took.
  *
- * Never its script, which has to be asked for (--log-scripts), and by no means its input or what it printed. Everything here is bounded, and what a client chose is kept in a form
- * that is fit to print.
+ * Never its script, which has to be asked for (--log-scripts), and by no means its input or what it printed. Everything
+ * here is bounded, and what a client chose is kept in a form that is fit to print.
  */
 #ifndef PX_SERVER_ACCESS_H
 #define PX_SERVER_ACCESS_H

@@ -136,7 +136,8 @@ static inline bool job_streams(const struct job *job) {
     return (job->worker_limits.flags & JOB_STREAM) != 0;
 }
 
-/* Reads what there is of printed output, not more than a few pipes hold, and what one holds where it is held. 1 when more may come, 0 at the end, or a negative errno. */
+/* Reads what there is of printed output, not more than a few pipes hold, and what one holds where it is held. 1 when more
+ * may come, 0 at the end, or a negative errno. */
 int capture_read(struct capture *capture, int fd);
 
 static inline bool capture_truncated(const struct capture *capture) {
