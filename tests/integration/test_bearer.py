@@ -156,7 +156,7 @@ def test_lines_in_the_environment(start):
 
 def test_the_example_in_the_documentation(start, tmp_path):
     with open(os.path.join(ROOT, "docs", "KEYS.md"), encoding="utf-8") as file:
-        lines = file.read().split("```\n# name", 1)[1].split("```", 1)[0]
+        lines = file.read().split("```text\n# name", 1)[1].split("```", 1)[0]
     path = str(tmp_path / "keys")
     with open(path, "w", encoding="utf-8") as file:
         file.write("# name" + lines)

@@ -59,7 +59,7 @@ def taken_over(service):
 
 
 class Load:
-    """Clients that ask for the package's version all the time."""
+    """Clients that ask for the package's version all the time, until one is answered wrongly."""
 
     def __init__(self, service, threads=4):
         self.service, self.versions, self.broken = service, [], []
@@ -67,7 +67,7 @@ class Load:
         self.calls = [Background(self.work) for _ in range(threads)]
 
     def work(self):
-        while not self.over.is_set():
+        while not self.over.is_set() and not self.broken:
             try:
                 self.versions.append(self.service.result(VERSION))
             except (OSError, AssertionError, http.client.HTTPException) as error:
