@@ -24,6 +24,9 @@ VARIANTS = {
     "plain": {"scheme": "light", "editor": "plain", "plain": os.path.join(ROOT, "web", "editor-plain.js"), **DESKTOP},
 }
 
+# Each scheme, size and editor once; all of them take two minutes more: PAGE_VARIANTS="light dark light-phone dark-phone plain".
+CHOSEN = os.environ.get("PAGE_VARIANTS", "light dark-phone plain").split()
+
 
 @pytest.fixture(scope="module")
 def folder():
@@ -66,7 +69,7 @@ def test_all_checks_are_found():
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", CHOSEN)
 def test_page(visit, variant, check):
     found = visit(variant)[check]
     assert "error" not in found, found["error"]
