@@ -16,6 +16,7 @@ PLATFORMS = {
     "root": {},
     "user": {"behind": ["/usr/bin/setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups"]},
     "no admin": {"behind": ["/usr/bin/setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]},
+    "no mapping": {"behind": ["/usr/bin/setpriv", "--bounding-set=-sys_admin,-setfcap", "--inh-caps=-sys_admin,-setfcap"]},
     "no resizing": {"behind": [sys.executable, os.path.join(ROOT, "tests", "launch_lacking.py"), str(FSPICK)]},
     "poor": {"poor": True},
 }
@@ -53,8 +54,8 @@ def main(size):
 def place(request):
     """A service, and whether the kernel bounds its workers' files."""
     one = Service(*LIMITS, **PLATFORMS[request.param])
-    one.exact = request.param in ("root", "user")
-    one.poor = request.param in ("no admin", "poor")
+    one.exact = request.param in ("root", "user", "no admin")
+    one.poor = request.param in ("no mapping", "poor")
     yield one
     one.assert_well()
     one.stop()
