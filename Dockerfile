@@ -4,7 +4,7 @@
 # --- The programs, and the names of the packages that they are linked to ---
 FROM docker.io/library/debian:trixie-slim AS programs
 WORKDIR /source
-COPY tools/packages tools/packages
+COPY tools/packages tools/progress tools/
 RUN tools/packages compile
 # With npm the page has an editor, which is bundled here; with --build-arg EDITOR=plain a text area.
 ARG EDITOR=npm

@@ -15,14 +15,19 @@
 #   make deb     make the Debian package, in build/deb
 #   make deb-test [RELEASES="bookworm trixie"]
 #                build it for each release, and install, use, upgrade and purge it on a fresh system; needs root
+#   make first-run-test [RELEASES="bookworm trixie"]
+#                do what the README says to begin with on a fresh system of each release, and what may go wrong; needs root
 #   make bench   measure this build beside a python3 started for each request: tables and a chart in build/bench
 #   make bench-quick OLD=FOLDER | bench-size | bench-soak N=100000
 #                measure it beside another build folder, by the size of what is sent, over many requests
 #   make clean   remove the build folders
 
-.PHONY: run test test-security image-test build docs install uninstall deb deb-test bench bench-quick bench-size bench-soak clean packages \
+.PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak clean packages \
         test-packages security-packages \
         bench-packages sanitize
+
+# With make -j as well: what is to be built takes the packages.
+.NOTPARALLEL:
 
 run: packages build
 	@exec build/python-executor serve
@@ -66,6 +71,10 @@ deb: packages
 deb-test: packages
 	@tools/packages deb
 	@/usr/bin/python3 tests/deploy/deb.py build $(RELEASES)
+
+first-run-test:
+	@tools/packages deb
+	@/usr/bin/python3 tests/deploy/first_run.py build $(RELEASES)
 
 bench: packages bench-packages build
 	@ninja -C build --quiet bench/bare

@@ -14,6 +14,7 @@
 #include "cli/listener.h"
 #include "cli/notify.h"
 #include "cli/succession.h"
+#include "cli/welcome.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/credentials.h"
 #include "sandbox/policy.h"
@@ -123,6 +124,7 @@ static void announce(struct manager *manager) {
 #endif
     print_limits(manager->config);
     log_announce("ready in %.2f s, listening on %s", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
+    welcome(manager->config, manager->url, manager->keys.on);
     notify_status(&manager->notify, "Serving on %s, importing what is preloaded", manager->url);
 }
 

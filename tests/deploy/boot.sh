@@ -1,14 +1,19 @@
 #!/bin/sh
-# Makes a folder with a Debian the root of systemd as process 1: boot.sh ROOT CGROUP. Needs root.
+# Makes a folder with a Debian the root of systemd as process 1: boot.sh ROOT CGROUP. Needs root. Of a command in place of
+# systemd, boot.sh ROOT CGROUP COMMAND [ARGUMENT...]: that one has the machine's network, to install packages by.
 #
 # As in a container, all that is the machine's is out of reach: network, host name, processes and mounts are its own;
 # /sys and /proc/sys can only be read, and of the devices there are six. CGROUP is the folder of version 2 that it may
 # have. Ends with its parent.
 set -eu
 root=$1 cgroup=$2
+shift 2
+net=--net
+[ $# = 0 ] || net=
 echo $$ >"$cgroup/cgroup.procs"
-exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --net --propagation private sh -eu -c '
+exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup $net --propagation private sh -eu -c '
 root=$1
+shift
 hostname machine
 ip link set lo up
 mount --bind "$root" "$root"
@@ -33,5 +38,6 @@ ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 pivot_root . mnt
 umount -l /mnt
-exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd systemd.unit=multi-user.target
-' boot "$root"
+[ $# -gt 0 ] || set -- env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd systemd.unit=multi-user.target
+exec "$@"
+' boot "$root" "$@"

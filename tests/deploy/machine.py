@@ -28,11 +28,30 @@ def children_of(pid):
         return [int(word) for word in file.read().split()]
 
 
+def make_cgroup():
+    """A folder for one root that is started; see boot.sh."""
+    path = f"{cgroup_mount()}{own_cgroup().rstrip('/')}/machine-{os.getpid()}"
+    os.mkdir(path)
+    return path
+
+
+def remove_cgroup(path):
+    """Once all processes in it have ended."""
+    for _ in range(50):
+        for folder, _, _ in os.walk(path, topdown=False):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                pass
+        if not os.path.exists(path):
+            return
+        time.sleep(0.1)
+
+
 class Machine:
     def __init__(self, root):
         self.root = root
-        self.cgroup = f"{cgroup_mount()}{own_cgroup().rstrip('/')}/machine-{os.getpid()}"
-        os.mkdir(self.cgroup)
+        self.cgroup = make_cgroup()
         self.process = subprocess.Popen([os.path.join(HERE, "boot.sh"), root, self.cgroup], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.init = None
@@ -74,15 +93,7 @@ class Machine:
         """Its process 1 ends, and with it all others."""
         self.process.kill()
         self.process.wait()
-        for _ in range(50):
-            for folder, _, _ in os.walk(self.cgroup, topdown=False):
-                try:
-                    os.rmdir(folder)
-                except OSError:
-                    pass
-            if not os.path.exists(self.cgroup):
-                return
-            time.sleep(0.1)
+        remove_cgroup(self.cgroup)
 
     def __enter__(self):
         return self

@@ -17,6 +17,8 @@ from prepare import run, sources, suite  # noqa: E402
 RELEASES = ("bookworm", "trixie")
 # A minimal Debian that starts, as debootstrap and the installer leave it.
 SYSTEM = ["systemd", "systemd-sysv", "init-system-helpers", "libnss-systemd"]
+# What somebody has who can clone the tree and type make.
+NEWCOMER = ["ca-certificates", "curl", "git", "make", "sudo"]
 
 
 def address():
@@ -53,6 +55,10 @@ def make(folder, release, name, packages):
 
 def system_root(folder, release):
     return make(folder, release, "system", SYSTEM)
+
+
+def newcomer_root(folder, release):
+    return make(folder, release, "newcomer", NEWCOMER)
 
 
 def build_root(folder, release):
