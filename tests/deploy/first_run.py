@@ -121,8 +121,8 @@ class Newcomer:
         assert re.search(r"^status [12]$", text, re.M), text
         for word in words:
             assert word in text, text
-        assert len(text.splitlines()) < 40, text
-        return text.strip().splitlines()[-2][:100]
+        assert len(text.split("\n")) < 40, text
+        return text.strip().split("\n")[-2][:100]
 
     def no_sudo_rights(self):
         return self.refused(PACKAGES, "sudo does not let you install", "apt-get install --no-install-recommends gcc", terminal=False)
@@ -154,7 +154,9 @@ class Newcomer:
 
     def first_result(self):
         self.port = free_port()
-        after = "echo status $?; for p in /proc/[0-9]*; do cat $p/comm; done; ls -A /tmp /var/tmp /dev/shm; echo over"
+        # Those that have ended and that nobody waits for, as process 1 of a system would, are none.
+        after = ("echo status $?; for p in /proc/[0-9]*; do grep -q '^State:.Z' $p/status || cat $p/comm; done;"
+                 " ls -A /tmp /var/tmp /dev/shm; echo over")
         self.running = self.session(f"cd python-executor && trap : INT && PORT={self.port} make run; {after}")
         self.seconds += self.running.read(READY)
         line = re.search(r"^Try +(curl .*)$", self.running.text, re.M).group(1)
@@ -205,7 +207,8 @@ class Newcomer:
         session.read(READY)
         session.interrupt()
         session.end()
-        before = [line for line in session.shown() if re.search("installing|building|configuring", line)]
+        # Without npm the build asks each time whether it is there now, which takes no time.
+        before = [line for line in session.shown() if re.search("installing|building|configuring", line) and "done in 0 s" not in line]
         assert not before, before
         return f"{seconds:.1f} s to `listening on`"
 

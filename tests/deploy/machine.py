@@ -2,6 +2,7 @@
 machine of its own. See boot.sh for what it is kept from."""
 import os
 import subprocess
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -30,8 +31,8 @@ def children_of(pid):
 
 def make_cgroup():
     """A folder for one root that is started; see boot.sh."""
-    path = f"{cgroup_mount()}{own_cgroup().rstrip('/')}/machine-{os.getpid()}"
-    os.mkdir(path)
+    path = tempfile.mkdtemp(prefix=f"machine-{os.getpid()}-", dir=cgroup_mount() + own_cgroup())
+    os.chmod(path, 0o755)
     return path
 
 
