@@ -72,7 +72,7 @@ deb-test: packages
 	@tools/packages deb
 	@/usr/bin/python3 tests/deploy/deb.py build $(RELEASES)
 
-first-run-test:
+first-run-test: packages test-packages build
 	@tools/packages deb
 	@/usr/bin/python3 tests/deploy/first_run.py build $(RELEASES)
 
