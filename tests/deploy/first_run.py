@@ -217,7 +217,7 @@ def live(counts, folder, release, user):
         counts.check("no network", one.no_network)
         counts.check("another system", one.other_system)
         counts.check("a full disk", one.full_disk)
-        counts.check("Ctrl-C while it downloads", lambda: one.interrupted("downloading: [2-9]"))
+        counts.check("Ctrl-C while it downloads", lambda: one.interrupted(r"on disk(.|\n)*downloading: [2-9]"))
         counts.check("Ctrl-C while it installs", lambda: one.interrupted("installing: [2-9]"))
         counts.check("Ctrl-C while it builds", lambda: one.interrupted("building build: [2-9]"))
     one.clean()
