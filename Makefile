@@ -22,6 +22,7 @@
 #                measure it beside another build folder, by the size of what is sent, over many requests
 #   make clean   remove the build folders
 
+.DEFAULT_GOAL = build
 .PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak clean packages \
         test-packages security-packages \
         bench-packages sanitize

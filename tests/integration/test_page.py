@@ -1,5 +1,6 @@
-"""GET /: the page in Chromium, see tests/page. Each variant is one visit of all checks; its screenshots are in build/screenshots."""
-import functools
+"""GET /: the page in Chromium, see tests/page. Each variant is one visit of all checks; its screenshots are in
+build/screenshots."""
+import concurrent.futures
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from service import BUILD, ROOT, Service
 
 SOURCE = os.path.join(ROOT, "tests", "page")
 CHROMIUM = "/usr/bin/chromium"
+SCREENSHOTS = os.path.join(os.path.abspath(BUILD), "screenshots")
 CHECKS = [name for file in ("running", "showing", "using")
           for name in re.findall(r"^export async function (\w+)\(scene\)", npm.text_of(os.path.join(SOURCE, f"{file}.mjs")), re.M)]
 
@@ -24,7 +26,7 @@ VARIANTS = {
     "plain": {"scheme": "light", "editor": "plain", "plain": os.path.join(ROOT, "web", "editor-plain.js"), **DESKTOP},
 }
 
-# Each scheme, size and editor once; all of them take two minutes more: PAGE_VARIANTS="light dark light-phone dark-phone plain".
+# Each scheme, size and editor once; more take longer: PAGE_VARIANTS="light dark light-phone dark-phone plain".
 CHOSEN = os.environ.get("PAGE_VARIANTS", "light dark-phone plain").split()
 
 
@@ -34,29 +36,36 @@ def folder():
     return npm.install(SOURCE)
 
 
-@pytest.fixture(scope="module")
-def visit(folder, service, tmp_path_factory):
-    """What became of each check, by variant: all of them in one browser, the first time that one is asked for."""
-    keys = Keys(tmp_path_factory.mktemp("page"))
-    for name, options in {"alice": (), **{f"slow-{variant}": ("rate=1/min", "burst=2") for variant in VARIANTS}}.items():
-        keys.add(name, *options)
-    keyed, busy = Service("--keys", keys.path), Service("--workers=1", "--queue=0")
-    screenshots = os.path.join(os.path.abspath(BUILD), "screenshots")
-    os.makedirs(screenshots, exist_ok=True)
+class Visit:
+    """All checks of a variant, in one browser. What some of them do to a service is no other visit's concern."""
 
-    @functools.cache
-    def all_checks(variant):
-        setting = {
-            **VARIANTS[variant], "variant": variant, "screenshots": screenshots, "url": f"http://127.0.0.1:{service.port}",
-            "keyed": f"http://127.0.0.1:{keyed.port}", "key": keys.secrets["alice"], "slow": keys.secrets[f"slow-{variant}"],
+    def __init__(self, folder, service, variant, keys_folder):
+        self.folder = folder
+        keys = Keys(keys_folder)
+        keys.add("alice")
+        keys.add("slow", "rate=1/min", "burst=2")
+        self.services = keyed, busy = Service("--keys", keys.path), Service("--workers=1", "--queue=0")
+        self.setting = {
+            **VARIANTS[variant], "variant": variant, "screenshots": SCREENSHOTS, "url": f"http://127.0.0.1:{service.port}",
+            "keyed": f"http://127.0.0.1:{keyed.port}", "key": keys.secrets["alice"], "slow": keys.secrets["slow"],
             "busy": f"http://127.0.0.1:{busy.port}", "pid": busy.manager_pid,
         }
-        said = npm.run("node", "run.mjs", json.dumps(setting), folder=folder, seconds=900)
+
+    def go(self):
+        said = npm.run("node", "run.mjs", json.dumps(self.setting), folder=self.folder, seconds=900)
         return {one["check"]: one for one in map(json.loads, said.splitlines())}
 
-    yield all_checks
-    keyed.stop()
-    busy.stop()
+
+@pytest.fixture(scope="module")
+def found(folder, service, tmp_path_factory):
+    """What became of each check, by variant. The visits are made at the same time: they wait more than they work."""
+    os.makedirs(SCREENSHOTS, exist_ok=True)
+    visits = {variant: Visit(folder, service, variant, tmp_path_factory.mktemp("page")) for variant in CHOSEN}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        yield {variant: pool.submit(visit.go) for variant, visit in visits.items()}
+    for visit in visits.values():
+        for one in visit.services:
+            one.stop()
 
 
 def test_the_lock_names_checksums_and_no_host():
@@ -70,10 +79,10 @@ def test_all_checks_are_found():
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("variant", CHOSEN)
-def test_page(visit, variant, check):
-    found = visit(variant)[check]
-    assert "error" not in found, found["error"]
-    print(found.get("note", ""))
+def test_page(found, variant, check):
+    seen = found[variant].result()[check]
+    assert "error" not in seen, seen["error"]
+    print(seen.get("note", ""))
 
 
 def test_it_can_be_left_out(start):
