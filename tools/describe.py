@@ -52,8 +52,10 @@ def slug(*words):
 
 
 def titled(level, text, anchor, *content, **attributes):
+    """A section; the large ones alone are landmarks to a screen reader, which would have a hundred else, many with the same name."""
+    named = {"aria_labelledby": anchor} if level == 2 else {}
     heading = tag(f"h{level}", tag("a", text, href="#" + anchor, class_="anchor"), id=anchor)
-    return tag("section", heading, *content, aria_labelledby=anchor, **attributes)
+    return tag("section", heading, *content, **named, **attributes)
 
 
 # --- Schemas ---

@@ -201,3 +201,13 @@ export async function links(scene) {
     assert.equal((await fetch(link)).status, 200, link);
   }
 }
+
+/** The reference at /docs, which is a document without a script. */
+export async function reference(scene) {
+  await scene.open();
+  await scene.page.goto(`${scene.setting.url}/docs`);
+  assert.match(await scene.page.title(), /API/);
+  await scene.assertAccessible("the reference");
+  await scene.picture("reference");
+  assert.equal(await scene.page.locator("script").count(), 0);
+}
