@@ -7,6 +7,8 @@
 #   make image-test [IMAGE_PROFILES="docker restricted gvisor"] [IMAGE_ONLY=contract]
 #                build the container image, look at it, and run the same corpora against it, in some profiles or in all, or
 #                some categories of them
+#   make check-hardening
+#                look at the programs that were built: what the compiler and the linker put into them
 #   make build   build into build/
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make uninstall
@@ -25,7 +27,7 @@
 .DEFAULT_GOAL = build
 .PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak clean packages \
         test-packages security-packages \
-        bench-packages sanitize
+        bench-packages sanitize check-hardening
 
 # With make -j as well: what is to be built takes the packages.
 .NOTPARALLEL:
@@ -45,6 +47,9 @@ test-security: packages security-packages build
 sanitize: packages test-packages
 	@tools/build build-sanitize -Db_sanitize=address,undefined -Db_lundef=false
 	@/usr/bin/python3 tests/run.py build-sanitize
+
+check-hardening: packages build
+	@/usr/bin/python3 tests/hardening.py build
 
 image-test: security-packages
 	@/usr/bin/python3 tests/tiers/image.py build $(IMAGE_PROFILES) $(if $(IMAGE_ONLY),--only=$(IMAGE_ONLY))
