@@ -22,10 +22,13 @@
 #   make bench   measure this build beside a python3 started for each request: tables and a chart in build/bench
 #   make bench-quick OLD=FOLDER | bench-size | bench-soak N=100000
 #                measure it beside another build folder, by the size of what is sent, over many requests
+#   make soak [SOAK_SECONDS=600] [SOAK_SEED=WORD]
+#                clients of every kind at full load while zygotes and servers are killed; accounts for every request, and draws
+#                the latency: build/soak; needs root
 #   make clean   remove the build folders
 
 .DEFAULT_GOAL = build
-.PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak clean packages \
+.PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak soak clean packages \
         test-packages security-packages \
         bench-packages sanitize check-hardening
 
@@ -95,6 +98,9 @@ bench-size: packages bench-packages build
 N = 100000
 bench-soak: packages bench-packages build
 	@/usr/bin/python3 bench/bench.py soak build --requests $(N)
+
+soak: packages test-packages build
+	@/usr/bin/python3 tests/soak/soak.py build
 
 packages:
 	@tools/packages run
