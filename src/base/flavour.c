@@ -51,8 +51,8 @@ static bool is_of_word(char c) {
 static bool mentions(const char *script, size_t size, const char *word, size_t length) {
     const char *end = script + size;
     const char *at = script;
-    if (size == 0)
-        return false; /* and there may be nothing to point to */
+    if (size == 0 || length == 0)
+        return false; /* there may be nothing to point to; and a name of nothing but its ? is everywhere */
     while ((at = memmem(at, (size_t)(end - at), word, length)) != NULL) {
         if ((at == script || !is_of_word(at[-1])) && (at + length == end || !is_of_word(at[length])))
             return true;

@@ -87,6 +87,14 @@ static void test_what_one_script_does_without(void **state) {
     assert_narrowed("", "numpy", "");
 }
 
+/* An operator's slip, and any script would have been read beyond its end, where no module was ever found. */
+static void test_a_module_of_no_name(void **state) {
+    (void)state;
+    assert_int_equal(of("?", "x"), 0);
+    assert_int_equal(of("numpy,?", "import numpy"), 1);
+    assert_int_equal(of("numpy,.", "x"), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_how_many),
@@ -96,6 +104,7 @@ int main(void) {
         cmocka_unit_test(test_a_part_of_a_word_is_no_mention),
         cmocka_unit_test(test_not_beyond_its_end),
         cmocka_unit_test(test_what_one_script_does_without),
+        cmocka_unit_test(test_a_module_of_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
