@@ -7,6 +7,7 @@
 
 #include "server/files.h"
 #include "server/json.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -169,15 +170,21 @@ static int take_limit(struct json_span key, struct json_span value, void *contex
     return 0;
 }
 
+/* Bytes of it that a sentence has, which does not end in the middle of a character. */
+static int shown_of(struct json_span text, size_t most) {
+    if (text.size <= most)
+        return (int)text.size;
+    return (int)(most - utf8_cut_tail(text.data, most));
+}
+
 static int read_limit(struct json_span value, const struct limit_range *range, uint64_t *ret_number,
                       struct request_error *ret_error) {
-    enum { SHOWN = 24 };
     uint64_t number;
     bool negative;
     if (!read_integer(value, &number, &negative))
         return refuse(ret_error, 400, "Invalid input: limits.%s must be an integer.", range->key);
-    int shown = value.size > SHOWN ? SHOWN : (int)value.size;
-    const char *rest = value.size > SHOWN ? "..." : "";
+    int shown = shown_of(value, 24); /* digits */
+    const char *rest = (size_t)shown < value.size ? "..." : "";
     if (negative || number < range->least)
         return refuse(ret_error, 400, "Invalid input: limits.%s is %.*s%s, the least is %llu.", range->key, shown,
                       value.data, rest, (unsigned long long)range->least);
@@ -198,7 +205,7 @@ static int read_limits(const struct config *config, struct json_span span, struc
     if (found.unknown.data != NULL)
         return refuse(ret_error, 400,
                       "Invalid input: limits has no %.*s, it takes wall_ms, cpu_ms, memory_mb, output_kb and scratch_mb.",
-                      (int)(found.unknown.size > 40 ? 40 : found.unknown.size), found.unknown.data);
+                      shown_of(found.unknown, 40), found.unknown.data);
     for (size_t i = 0; i < LIMIT_COUNT; i++) {
         struct limit_range range = config_limit(config, (enum request_limit)i);
         int r = found.values[i].data == NULL ? 0 : read_limit(found.values[i], &range, &request->limits[i], ret_error);
