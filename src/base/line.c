@@ -27,7 +27,7 @@ void line_end(struct line *line, unsigned objects) {
 }
 
 /* All of it or nothing. */
-static void add_all(struct line *line, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static void add_all(struct line *line, const char *format, va_list args) {
     int n = vsnprintf(line->data + line->len, room(line), format, args);
     if (n > 0 && (size_t)n < room(line))
         line->len += (size_t)n;

@@ -54,7 +54,8 @@ static void send_text(const struct notify *notify, const char *text, int length)
 enum { WORDS = NOTIFY_TEXT - 64 };
 
 /* A line end in the words would begin an assignment, MAINPID=1 for one. What does not fit is cut off. */
-static void send_with_words(const struct notify *notify, const char *assignments, const char *format, va_list arguments) {
+__attribute__((format(printf, 3, 0))) static void send_with_words(const struct notify *notify, const char *assignments,
+                                                                  const char *format, va_list arguments) {
     char words[WORDS];
     char text[NOTIFY_TEXT];
     vsnprintf(words, sizeof words, format, arguments);
