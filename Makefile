@@ -25,6 +25,10 @@
 #   make soak [SOAK_SECONDS=600] [SOAK_SEED=WORD]
 #                clients of every kind at full load while zygotes and servers are killed; accounts for every request, and draws
 #                the latency: build/soak; needs root
+#   make fuzz [FUZZ_SECONDS=60] [FUZZERS="json request"]
+#                look for input that breaks what reads it, for so long for each: tests/fuzz
+#   make fuzz-keep [FUZZERS="json request"]
+#                keep the smallest of what that has found, which make test goes through
 #   make clean   remove the build folders
 
 .DEFAULT_GOAL = build
@@ -53,6 +57,17 @@ sanitize: packages test-packages
 
 check-hardening: packages build
 	@/usr/bin/python3 tests/hardening.py build
+
+.PHONY: fuzz fuzz-keep
+FUZZ_SECONDS = 60
+FUZZ = /usr/bin/python3 tests/fuzz/run.py build-fuzz
+fuzz:
+	@tools/packages fuzz
+	@CC=clang tools/build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=false -Deditor=plain
+	@$(FUZZ) --seconds $(FUZZ_SECONDS) $(FUZZERS)
+
+fuzz-keep:
+	@$(FUZZ) --keep $(FUZZERS)
 
 image-test: security-packages
 	@/usr/bin/python3 tests/tiers/image.py build $(IMAGE_PROFILES) $(if $(IMAGE_ONLY),--only=$(IMAGE_ONLY))

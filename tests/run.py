@@ -28,14 +28,15 @@ def count(output):
 def unit_tests(build):
     """(passed, failed, skipped) over all test programs; their output is shown where one fails."""
     passed = failed = skipped = 0
-    folder = os.path.join(build, "tests", "unit")
-    if not any(name.startswith("test_") for name in os.listdir(folder)):
+    folders = [os.path.join(build, "tests", folder) for folder in ("unit", "fuzz")]
+    paths = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))
+             if name.startswith("test_") and os.access(os.path.join(folder, name), os.X_OK)]
+    paths = [path for path in paths if not os.path.isdir(path)]
+    if not any("/unit/" in path for path in paths):
         print("there are no unit tests in this build: cmocka is missing")
         failed += 1
-    for name in sorted(os.listdir(folder)):
-        path = os.path.join(folder, name)
-        if not name.startswith("test_") or not os.access(path, os.X_OK) or os.path.isdir(path):
-            continue
+    for path in paths:
+        name = os.path.basename(path)
         result = subprocess.run(
             [path], env={**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP"}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BUILD") or os.path.join(ROOT, "build")
 FILES = sorted(glob.glob(os.path.join(ROOT, "src", "*", "*.[ch]")))
-TESTS = sorted(glob.glob(os.path.join(ROOT, "tests", "unit", "*.[ch]")))
+TESTS = sorted(path for folder in ("unit", "fuzz") for path in glob.glob(os.path.join(ROOT, "tests", folder, "*.[ch]")))
 ONLY_IN = {
     "Python.h": ("zygote/python.c",),
     "microhttpd.h": ("server/daemon.h", "server/http.c"),
