@@ -9,13 +9,13 @@
 #include <string.h>
 
 #define NUMBER(field, flag, env, def, lo, hi, words)                                                    \
-    {.name = flag, .environment = env, .kind = OPTION_NUMBER, .offset = offsetof(struct config, field), \
+    {.name = (flag), .environment = (env), .kind = OPTION_NUMBER, .offset = offsetof(struct config, field), \
      .fallback = (def), .min = (lo), .max = (hi), .help = (words)}
 #define AUTOMATIC(field, flag, env, text, lo, hi, words)                                                \
-    {.name = flag, .environment = env, .kind = OPTION_NUMBER, .offset = offsetof(struct config, field), \
+    {.name = (flag), .environment = (env), .kind = OPTION_NUMBER, .offset = offsetof(struct config, field), \
      .fallback_text = (text), .min = (lo), .max = (hi), .help = (words)}
 #define TEXT(field, flag, env, def, chars, words)                                                     \
-    {.name = flag, .environment = env, .kind = OPTION_TEXT, .offset = offsetof(struct config, field), \
+    {.name = (flag), .environment = (env), .kind = OPTION_TEXT, .offset = offsetof(struct config, field), \
      .fallback_text = (def), .allowed = (chars), .help = (words)}
 
 #define DIGITS "0123456789"
@@ -241,7 +241,7 @@ int config_from_args(struct config *config, int argc, char *const *argv, struct 
     int used;
     for (int i = 0; i < argc; i += used) {
         char label[CONFIG_LABEL];
-        const char *value;
+        const char *value = NULL;
         if ((used = config_take_flag(argc - i, argv + i, label, &value, ret_failure)) < 0)
             return used;
         const struct option_spec *option = config_find(label + 2);

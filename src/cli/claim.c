@@ -33,8 +33,8 @@ int claim_ids(uint64_t uid_base, uint64_t *ret_base, struct failure *ret_failure
     if (uid_base < 1000 + CLAIM_IDS)
         return failure_set(ret_failure, EINVAL, "--uid-base", "the %d ids below are for runs, so it must be %d at least",
                            (int)CLAIM_IDS, 1000 + (int)CLAIM_IDS);
-    unsigned first = (unsigned)getpid() % PLACES; /* most find theirs free at once */
-    for (unsigned i = 0; i < PLACES; i++) {
+    uint64_t first = (uint64_t)getpid() % PLACES; /* most find theirs free at once */
+    for (uint64_t i = 0; i < PLACES; i++) {
         *ret_base = uid_base - CLAIM_IDS + (first + i) % PLACES * CLAIM_EACH;
         int r = claim(*ret_base);
         if (r != -EADDRINUSE) /* or there are no such sockets here, and nothing to be had from them */

@@ -136,7 +136,7 @@ static int talk(int fd, const char *request, char *ret_answer, size_t room, uint
 
 static int ask(const struct health_target *target, const struct addrinfo *addresses, char *ret_answer, size_t room) {
     char request[1024];
-    uint64_t until_us = clock_us() + PATIENCE_MS * 1000;
+    uint64_t until_us = clock_us() + PATIENCE_MS * 1000ull;
     bool bracketed = strchr(target->host, ':') != NULL;
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s%s%s:%s\r\nUser-Agent: python-executor/" PX_VERSION
              "\r\nConnection: close\r\n\r\n", target->path, bracketed ? "[" : "", target->host, bracketed ? "]" : "", target->port);

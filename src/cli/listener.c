@@ -38,7 +38,7 @@ static void describe(int fd, char *ret_url, size_t size) {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
-    } address;
+    } address = {0};
     socklen_t length = sizeof address;
     getsockname(fd, &address.any, &length);
     if (address.any.sa_family == AF_INET6) {

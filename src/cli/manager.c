@@ -198,9 +198,9 @@ static void server_ended(struct manager *manager, int status) {
     }
     /* At once the first time; slower where it goes on so. */
     uint64_t now = clock_us();
-    if (now > manager->server_after_us + PAUSE_MAX_MS * 1000)
+    if (now > manager->server_after_us + PAUSE_MAX_MS * 1000ull)
         manager->server_pause_ms = 0;
-    manager->server_after_us = now + manager->server_pause_ms * 1000u;
+    manager->server_after_us = now + manager->server_pause_ms * 1000ull;
     manager->server_pause_ms = manager->server_pause_ms == 0 ? PAUSE_FIRST_MS : manager->server_pause_ms * 2;
     if (manager->server_pause_ms > PAUSE_MAX_MS)
         manager->server_pause_ms = PAUSE_MAX_MS;
@@ -300,7 +300,7 @@ static void tick(struct manager *manager) {
     uint64_t now = clock_us();
     if (now < manager->tick_us)
         return;
-    manager->tick_us = now + TICK_MS * 1000;
+    manager->tick_us = now + TICK_MS * 1000ull;
     succession_tick(&manager->succession);
     /* To begin may take longer, as it may for a zygote. */
     uint64_t limit_s = manager->server_heard ? manager->config->stall_s : manager->config->import_s;

@@ -91,7 +91,7 @@ static void start_what_is_due(struct succession *succession) {
         return;
     start(find(succession, ZYGOTE_NONE));
     if (find(succession, ZYGOTE_FRESH) == NULL)
-        succession->start_after_us = succession->renew_after_us = now + START_FIRST_MS * 1000; /* no process, no descriptor */
+        succession->start_after_us = succession->renew_after_us = now + START_FIRST_MS * 1000ull; /* no process, no descriptor */
     else
         succession->wanted = false;
 }
@@ -246,7 +246,7 @@ void succession_tick(struct succession *succession) {
 
 /* At once the first time; slower where it fails again before it has been complete. */
 static void present_ended(struct succession *succession, bool complete) {
-    succession->start_after_us = clock_us() + succession->start_pause_ms * 1000u;
+    succession->start_after_us = clock_us() + succession->start_pause_ms * 1000ull;
     succession->start_pause_ms = complete || succession->start_pause_ms == 0 ? START_FIRST_MS : succession->start_pause_ms * 2;
     if (succession->start_pause_ms > START_MAX_MS)
         succession->start_pause_ms = START_MAX_MS;
@@ -257,7 +257,7 @@ static void fresh_ended(struct succession *succession) {
     log_error("a fresh zygote could not take over, the one before serves on; the next attempt is in %u s",
               succession->renew_pause_ms / 1000);
     succession->wanted = true;
-    succession->renew_after_us = clock_us() + succession->renew_pause_ms * 1000u;
+    succession->renew_after_us = clock_us() + succession->renew_pause_ms * 1000ull;
     succession->renew_pause_ms *= 2;
     if (succession->renew_pause_ms > RENEW_MAX_MS)
         succession->renew_pause_ms = RENEW_MAX_MS;

@@ -55,8 +55,9 @@ static int read_own_path(const char *controller, char ret_path[PATH_MAX]) {
         if (controller == NULL ? controllers[1] != '\0' : !list_has(controllers + 1, ',', controller))
             continue;
         /* What is outside our cgroup namespace, or gone, is not to be reached. */
-        if (strlen(path) < PATH_MAX && strstr(path, "/..") == NULL) {
-            strcpy(ret_path, path);
+        size_t size = strlen(path) + 1;
+        if (size <= PATH_MAX && strstr(path, "/..") == NULL) {
+            memcpy(ret_path, path, size);
             r = 0;
         }
     }

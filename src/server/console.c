@@ -101,7 +101,7 @@ static void refuse(struct console *console, const struct request_error *error) {
 static int add_document(struct buf *out, const struct job *job) {
     struct response response;
     int r = response_from_job(&response, job);
-    if (r < 0 || (r = buf_add(out, response.body, response.size)) < 0 || (r = buf_add_text(out, "\n")) < 0)
+    if (r < 0 || buf_add(out, response.body, response.size) < 0 || buf_add_text(out, "\n") < 0)
         r = -ENOMEM;
     free(response.body);
     return r;
@@ -128,7 +128,7 @@ static int submit(struct console *console, struct request_error *ret_error) {
     if (r == 0)
         r = request_parse(console->config, body->data, body->len, false, &job, ret_error);
     buf_done(body);
-    if (r < 0)
+    if (r != 0)
         return r;
     job_use_stdin(job, fd_steal(&console->stdin_fd));
     job->finished = job_finished;

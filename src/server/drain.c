@@ -15,14 +15,14 @@ enum { LOOK_MS = 5, SETTLE_MS = 20, QUIET_MS = 100, LAST_MS = 700 };
 
 static bool is_over(struct drain *drain) {
     uint64_t now = clock_us();
-    if (now < drain->shut_us + SETTLE_MS * 1000 || !daemon_close_door(&drain->http->daemon, false))
+    if (now < drain->shut_us + SETTLE_MS * 1000ull || !daemon_close_door(&drain->http->daemon, false))
         return false;
     if (drain->http->exchanges > 0 || drain->http->begun != drain->begun) {
         drain->begun = drain->http->begun;
         drain->quiet_us = now;
     }
     return drain->http->exchanges == 0 &&
-           (daemon_connections(&drain->http->daemon) == 0 || now >= drain->quiet_us + QUIET_MS * 1000);
+           (daemon_connections(&drain->http->daemon) == 0 || now >= drain->quiet_us + QUIET_MS * 1000ull);
 }
 
 static void look(uv_timer_t *timer) {

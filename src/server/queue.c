@@ -1,6 +1,7 @@
 /* The queue: see queue.h. */
 #include "server/queue.h"
 
+#include <assert.h>
 #include <errno.h>
 
 void turn_init(struct turn *turn) {
@@ -65,6 +66,7 @@ static void displace_newest(struct queue *queue, struct turn *turn) {
         if (job != NULL && (newest == NULL || job->number > newest->number))
             newest = job;
     }
+    assert(newest != NULL); /* whoever has the longest line has something in it */
     take_out(queue, newest);
     newest->line = LINE_DISPLACED;
     newest->waits = true;

@@ -161,9 +161,10 @@ struct limit_values {
 
 static int take_limit(struct json_span key, struct json_span value, void *context) {
     struct limit_values *found = context;
+    const struct json_span none = {0};
     for (size_t i = 0; i < LIMIT_COUNT; i++)
         if (json_string_is(key, config_limit(found->config, (enum request_limit)i).key)) {
-            found->values[i] = is_null(value) ? (struct json_span){0} : value;
+            found->values[i] = is_null(value) ? none : value;
             return 0;
         }
     found->unknown = key;
@@ -251,17 +252,18 @@ static int read_script(const struct config *config, struct json_span string, str
 }
 
 /* The two strings are decoded, and the job made. */
-static int make_job(const struct config *config, const struct fields *fields, struct job_request *request,
+static int make_job(const struct config *config, const struct fields *fields, const struct job_request *wanted,
                     struct job **ret_job, struct request_error *ret_error) {
     struct json_span stdin_text = fields->values[FIELD_STDIN];
+    struct job_request request = *wanted;
     struct buf script = {0}, text = {0};
     int r = read_script(config, fields->values[FIELD_SCRIPT], &script, ret_error);
     if (r == 0 && stdin_text.data != NULL)
         r = read_text(stdin_text, "stdin", &text, ret_error);
     if (r == 0) {
-        request->script = (struct json_span){script.data, script.len};
-        request->take_stdin = &text;
-        *ret_job = job_new(config, request);
+        request.script = (struct json_span){script.data, script.len};
+        request.take_stdin = &text;
+        *ret_job = job_new(config, &request);
         r = *ret_job != NULL ? 0 : refuse(ret_error, 500, "Out of memory.");
     }
     buf_done(&script);
