@@ -1,4 +1,5 @@
-"""server/json against Python's json over texts that are generated, and then spoilt.
+"""server/json against Python's json and against jansson, over texts that are generated, and then spoilt, and over the kinds
+of texts that parsers are known to differ on (json_kinds.py).
 
 Python is asked strictly, and told to forget three liberties of its own, the known differences:
 - it takes NaN, Infinity and -Infinity: parse_constant raises here;
@@ -6,14 +7,21 @@ Python is asked strictly, and told to forget three liberties of its own, the kno
 - it refuses integers of more than 4300 digits, and recursion of its own measure: integers are kept as
   text here, and no text is nested deeply enough to meet the other.
 A nesting limit it does not have, and server/json reads no further than the first bracket beyond its own.
-So Python is asked whether all before that bracket was in order.
+So the two are asked whether all before that bracket was in order.
+
+jansson is strict as it is. What it has no value for it refuses in words of its own, which are the known differences: half of
+a surrogate pair, a number beyond a double's range, U+0000 in a key.
 """
+import ctypes
 import json
 import os
 import random
 import re
 import struct
 import subprocess
+
+import json_kinds
+import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = os.path.join(os.environ.get("BUILD") or os.path.join(ROOT, "build"), "tests", "unit", "json_tool")
@@ -93,6 +101,33 @@ def python_takes(text):
     return True
 
 
+class JanssonError(ctypes.Structure):
+    """json_error_t"""
+
+    _fields_ = [("line", ctypes.c_int), ("column", ctypes.c_int), ("position", ctypes.c_int),
+                ("source", ctypes.c_char * 80), ("text", ctypes.c_char * 160)]
+
+
+JANSSON = ctypes.CDLL("libjansson.so.4")
+JANSSON.json_loadb.restype = ctypes.c_void_p
+JANSSON.json_loadb.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.POINTER(JanssonError)]
+JANSSON.json_delete.argtypes = [ctypes.c_void_p]
+ANY_VALUE, INTEGERS_AS_REALS, NUL = 0x4, 0x8, 0x10
+HAS_NO_VALUE = (b"invalid Unicode '\\u", b"real number overflow", b"NUL byte in object key")
+
+
+def jansson_takes(text):
+    """None where it has no value for what is in it, and so does not say. It takes a NUL behind a number or a word for nothing."""
+    if re.search(rb"\w\x00", text):
+        return None
+    error = JanssonError()
+    value = JANSSON.json_loadb(text, len(text), ANY_VALUE | INTEGERS_AS_REALS | NUL, error)
+    if value is None:
+        return None if error.text.startswith(HAS_NO_VALUE) else False
+    JANSSON.json_delete(value)
+    return True
+
+
 def too_deep(text):
     """What stands before the first bracket beyond DEPTH, with a 0 in that bracket's place and all that is
     open closed; None where no bracket is beyond."""
@@ -107,11 +142,10 @@ def too_deep(text):
     return None
 
 
-def expected(text):
+def expected(text, takes=python_takes):
     short = too_deep(text)
-    if short is not None:
-        return "deep" if python_takes(short) else "invalid"
-    return "ok" if python_takes(text) else "invalid"
+    taken = takes(text if short is None else short)
+    return None if taken is None else "invalid" if not taken else "ok" if short is None else "deep"
 
 
 def ask(sample, mode=str(DEPTH)):
@@ -125,6 +159,10 @@ def compare(sample):
     assert len(answers) == len(sample)
     wrong = [(text, answer) for text, answer in zip(sample, answers) if answer != expected(text)]
     assert not wrong, wrong[:5]
+    others = [expected(text, jansson_takes) for text in sample]
+    wrong = [(text, answer, other) for text, answer, other in zip(sample, answers, others) if other not in (None, answer)]
+    assert not wrong, wrong[:5]
+    assert others.count(None) < len(sample) / 3 or len(sample) < 20
     return answers
 
 
@@ -144,6 +182,11 @@ def test_every_scrap_in_every_place():
 def test_every_text_of_three_signs():
     signs = [bytes([sign]) for sign in b'[]{},:"01-.eE+\\n \x00\xc3']
     compare([a + b + c for a in signs + [b""] for b in signs + [b""] for c in signs])
+
+
+@pytest.mark.parametrize("kind, texts, answer", json_kinds.all_kinds(), ids=lambda item: item if isinstance(item, str) else "")
+def test_kinds_that_parsers_differ_on(kind, texts, answer):
+    assert [(text, said) for text, said in zip(texts, compare(texts)) if said != answer] == []
 
 
 def meaning(text):
