@@ -56,10 +56,12 @@ def unit_tests(build):
 
 
 def black_box_tests(build, arguments):
+    """(passed, failed, skipped) of pytest. It has a process for each core, and a file of tests is one process's."""
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
         result = subprocess.run(
-            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}",
+            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "--dist=loadfile",
+             f"--junit-xml={report}",
              os.path.join(ROOT, "tests"), *arguments],
             env={**os.environ, "BUILD": os.path.abspath(build), "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=ROOT, stdin=subprocess.DEVNULL,

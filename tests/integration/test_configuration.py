@@ -58,13 +58,16 @@ def other_values(name):
 
 
 @pytest.fixture
-def config_file(tmp_path):
-    def write(text, name="x.conf"):
-        path = tmp_path / name
-        path.write_text(text)
-        return path
+def config_file():
+    """Its path is short: of a long one an error message has the end."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
 
-    return write
+        def write(text, name="x.conf"):
+            path = pathlib.Path(folder, name)
+            path.write_text(text)
+            return path
+
+        yield write
 
 
 # --- Who wins ---------------------------------------------------------------------------------------
