@@ -32,7 +32,8 @@ static int explain(int error, const char *host, uint64_t port, struct failure *r
     }
 }
 
-static void describe(int fd, char *ret_url, size_t size) {
+/* What people and tests are told is what there is: 0 or a negative errno. */
+static int describe(int fd, char *ret_url, size_t size) {
     char host[64] = "";
     union {
         struct sockaddr any;
@@ -40,7 +41,8 @@ static void describe(int fd, char *ret_url, size_t size) {
         struct sockaddr_in6 v6;
     } address = {0};
     socklen_t length = sizeof address;
-    getsockname(fd, &address.any, &length);
+    if (getsockname(fd, &address.any, &length) < 0)
+        return -errno;
     if (address.any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof host);
         snprintf(ret_url, size, "http://[%s]:%u", host, (unsigned)ntohs(address.v6.sin6_port));
@@ -48,6 +50,7 @@ static void describe(int fd, char *ret_url, size_t size) {
         inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof host);
         snprintf(ret_url, size, "http://%s:%u", host, (unsigned)ntohs(address.v4.sin_port));
     }
+    return 0;
 }
 
 int listener_open(const char *host, uint64_t port, char *ret_url, size_t url_size, struct failure *ret_failure) {
@@ -68,8 +71,8 @@ int listener_open(const char *host, uint64_t port, char *ret_url, size_t url_siz
         return explain(error, host, port, ret_failure);
     }
     freeaddrinfo(found);
-    describe(fd, ret_url, url_size);
-    return fd_steal(&fd);
+    int r = describe(fd, ret_url, url_size);
+    return r < 0 ? explain(-r, host, port, ret_failure) : fd_steal(&fd);
 }
 
 /* To close a listening socket resets the connections in its backlog, on which requests may have been sent already: between
@@ -128,6 +131,6 @@ int listener_inherit(char *ret_url, size_t url_size, struct failure *ret_failure
                            "takes ListenStream=ADDRESS:PORT and Accept=no");
     if (fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC) < 0 || fcntl(LISTEN_FDS_START, F_SETFL, O_NONBLOCK) < 0)
         return failure_set(ret_failure, errno, "socket", "fcntl(): %s", strerror(errno));
-    describe(LISTEN_FDS_START, ret_url, url_size);
-    return LISTEN_FDS_START;
+    int r = describe(LISTEN_FDS_START, ret_url, url_size);
+    return r < 0 ? failure_set(ret_failure, -r, "socket", "getsockname(): %s", strerror(-r)) : LISTEN_FDS_START;
 }
