@@ -148,11 +148,28 @@ static bool wants_another(const struct crew *crew, size_t waiting) {
     return coming < crew->wanted_idle / 2 + waiting || (!someone_works(crew) && clock_us() >= crew->quiet_until_us);
 }
 
+void crew_end_late(const struct crew *crew) {
+    uint64_t now = clock_us();
+    for (size_t i = 0; i < CREW_MAX && crew->starting > 0; i++) {
+        const struct member *member = &crew->members[i];
+        if (member->state == MEMBER_STARTING && now >= member->started_us + crew->start_limit_us)
+            kill_member(member);
+    }
+}
+
 int crew_timeout_ms(const struct crew *crew) {
     uint64_t now = clock_us();
-    if (crew->idle + crew->starting >= crew->wanted_idle || crew->quiet_until_us <= now)
-        return -1;
-    return (int)((crew->quiet_until_us - now + 999) / 1000);
+    uint64_t next = UINT64_MAX;
+    if (crew->idle + crew->starting < crew->wanted_idle && crew->quiet_until_us > now)
+        next = crew->quiet_until_us;
+    for (size_t i = 0; i < CREW_MAX && crew->starting > 0; i++) {
+        const struct member *member = &crew->members[i];
+        uint64_t late = member->started_us + crew->start_limit_us;
+        /* One that is late already has been killed, and its end is an event. */
+        if (member->state == MEMBER_STARTING && late > now && late < next)
+            next = late;
+    }
+    return next == UINT64_MAX ? -1 : (int)((next - now + 999) / 1000);
 }
 
 int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) {
@@ -174,7 +191,7 @@ int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) 
     if (pid < 0)
         return pid;
     crew->forks++;
-    *member = (struct member){.pid = pid, .control = fd_steal(&ours), .tmpfs = -1};
+    *member = (struct member){.pid = pid, .control = fd_steal(&ours), .tmpfs = -1, .started_us = clock_us()};
     set_state(crew, member, MEMBER_STARTING);
     r = admit(crew, member, ret_failure);
     if (r < 0) {

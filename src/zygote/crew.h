@@ -26,10 +26,10 @@ struct member {
     int tmpfs;   /* its /tmp, while it can be resized or must be counted; else -1 */
     uint64_t tmpfs_bytes; /* that it holds */
     struct worker_baseline baseline;
+    uint64_t started_us; /* the process, and once there is a job, that */
     /* of the job */
     uint64_t job;
     struct run_order order;
-    uint64_t started_us;
     uint64_t cpu_limit_us; /* of the worker's whole life */
     uint32_t killed_for;   /* enum ending, 0 while its end is open */
     uint64_t kill_us;      /* when it is to be killed for that, 0 when it has been */
@@ -59,6 +59,7 @@ struct crew {
     unsigned flavour;            /* ours in there */
     uint64_t forks;          /* workers made so far */
     uint64_t quiet_until_us; /* a job has just ended: its answer is on the way */
+    uint64_t start_limit_us; /* who is not ready after that hangs */
     unsigned failures; /* workers that died before they were ready, since the last that was */
 };
 
@@ -72,7 +73,11 @@ void crew_done(struct crew *crew);
  * reason. `waiting` jobs count as wanted on top. */
 int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure);
 
-/* Milliseconds until crew_refill() is worth another call; -1 where only an event changes that. */
+/* Kills those that should have been ready long ago: there are never more than a few that start, and two that hang would
+ * keep all others from being made. */
+void crew_end_late(const struct crew *crew);
+
+/* Milliseconds until crew_refill() or crew_end_late() is worth another call; -1 where only an event changes that. */
 int crew_timeout_ms(const struct crew *crew);
 
 /* Reads what a STARTING member has to say. 1 when it became IDLE, 0 when nothing was there, a negative

@@ -301,6 +301,7 @@ static int serve(struct zygote *zygote, struct failure *ret_failure) {
         if (children)
             reap(zygote);
         keeper_enforce(&zygote->crew);
+        crew_end_late(&zygote->crew);
         if ((r = hear_workers(zygote, ret_failure)) < 0)
             return r;
         dispatch(zygote);
@@ -338,6 +339,7 @@ int zygote_serve(const struct config *config, struct sandbox *sandbox, struct br
         return failure_set(ret_failure, errno, "zygote", "cannot start: %s", strerror(errno));
     zygote.child_fd = child_fd;
     crew_init(&zygote.crew, sandbox, branch->first_slot, config->crew);
+    zygote.crew.start_limit_us = config->stall_s * 1000000;
     zygote.crew.suspicion = branch->suspicion;
     zygote.crew.flavour = branch->flavours.first;
     int r = serve(&zygote, ret_failure);
