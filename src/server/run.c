@@ -10,6 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* What a start has lacked, a descriptor or a place in a socket, comes back without a word. */
+enum { RETRY_MS = 50 };
+
 static void start_waiting(struct runs *runs);
 
 /* --- Watching descriptors --- */
@@ -189,6 +192,13 @@ static int start(struct runs *runs, struct job *job) {
     return 0;
 }
 
+/* Of a zygote that is not there yet pool.h tells when it is. */
+static int try_to_start(struct runs *runs, struct job *job) {
+    int r = start(runs, job);
+    runs->retry_us = r < 0 && r != -ENOTCONN ? clock_us() + RETRY_MS * 1000 : 0;
+    return r;
+}
+
 /* --- Long ones --- */
 
 static void mark_long(struct job *job) {
@@ -319,6 +329,8 @@ static void set_expiry(struct runs *runs) {
     }
     uint64_t due = due_us(runs, first);
     uint64_t now = clock_us();
+    if (runs->retry_us != 0 && runs->retry_us < due)
+        due = runs->retry_us;
     uv_timer_start(&runs->expiry, expire, due > now ? (due - now + 999) / 1000 : 0, 0);
 }
 
@@ -340,8 +352,9 @@ static struct job *take_next(struct runs *runs) {
 
 static void start_waiting(struct runs *runs) {
     struct job *job;
+    runs->retry_us = 0;
     while ((job = take_next(runs)) != NULL) {
-        if (start(runs, job) < 0) {
+        if (try_to_start(runs, job) < 0) {
             /* No zygote at the moment, or no descriptor: it waits on, and queue_ms bounds it. */
             queue_put_back(&runs->queue, job);
             break;
@@ -388,7 +401,7 @@ static bool starts_at_once(struct runs *runs, struct job *job) {
     job->script_key = history_key(&runs->history, script.data, script.size);
     look_up(job);
     return (place || !job->is_long) && queue_first(&runs->queue, place) == NULL &&
-           runs->running < runs->config->workers && start(runs, job) == 0;
+           runs->running < runs->config->workers && try_to_start(runs, job) == 0;
 }
 
 int runs_submit(struct runs *runs, struct job *job, struct caller *caller) {

@@ -21,7 +21,8 @@ struct runs {
     struct pool pool;
     struct queue queue;
     struct metrics metrics;
-    uv_timer_t expiry; /* of the oldest waiting job, or of one that was displaced */
+    uv_timer_t expiry; /* of the oldest waiting job, or of one that was displaced; or when it is tried again */
+    uint64_t retry_us; /* when, where the last start has failed; else 0 */
     size_t running;
     size_t long_places; /* so many of the workers may run what is long */
     struct history history;
