@@ -29,10 +29,12 @@
 #                look for input that breaks what reads it, for so long for each: tests/fuzz
 #   make fuzz-keep [FUZZERS="json request"]
 #                keep the smallest of what that has found, which make test goes through
+#   make faults [FAULTS="server:recvmsg serve:zygote"] [FAULTS_EACH=5]
+#                make every system call of the service fail, each error at some of its occurrences, or those with these names
 #   make clean   remove the build folders
 
 .DEFAULT_GOAL = build
-.PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak soak clean packages \
+.PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak soak faults clean packages \
         test-packages security-packages \
         bench-packages sanitize check-hardening
 
@@ -116,6 +118,9 @@ bench-soak: packages bench-packages build
 
 soak: packages test-packages build
 	@/usr/bin/python3 tests/soak/soak.py build
+
+faults: packages build
+	@FAULTS="$(FAULTS)" FAULTS_EACH="$(FAULTS_EACH)" /usr/bin/python3 tests/faults/matrix.py build
 
 packages:
 	@tools/packages run

@@ -1,0 +1,278 @@
+"""One fault at a time: brought about in a real service, and what came of it.
+
+An outcome is one of
+
+    absorbed   every request got its right answer
+    said       a request got an error that says what happened, or its connection was closed, and the next ones are right
+    replaced   a process was ended and made anew, and requests are right after that
+    degraded   it serves with a layer of confinement less, and says so
+    refused    it does not start: a message, a status that is not 0, and nothing left behind
+    unreached  there was no such occurrence this time
+
+and Bug is raised for everything else.
+"""
+import http.client
+import json
+import os
+import re
+import signal
+import time
+
+from cases import Case
+from injection import Injected
+from service import Background, ask, descriptor_count, order, read_proc, status_field, wait_until
+
+PATIENCE = 15
+BULK = "#" * 100_000
+REQUESTS = [
+    (order("def main():\n    print('well')\n    return 6 * 7"), {"result": 42, "stdout": "well\n"}),
+    (order(f"{BULK}\nimport sys\ndef main():\n    print('x' * 300_000)\n    return [sys.stdin.read(), 'y' * 200_000]", stdin="abc" * 50_000),
+     {"result": ["abc" * 50_000, "y" * 200_000], "stdout": "x" * 300_000 + "\n"}),
+    (order("import os\ndef main():\n    open('/tmp/x', 'w').write('z')\n    return [os.listdir('/tmp'), open('/tmp/x').read()]",
+           wall_ms=4000, scratch_mb=3), {"result": [["x"], "z"], "stdout": ""}),
+]
+SLOW = order("import time\ndef main():\n    time.sleep(0.3)\n    return 'slept'")
+LAYERS = ("Uid Gid Groups NoNewPrivs Seccomp CapInh CapPrm CapEff CapBnd CapAmb").split()
+OPTIONS = ("--workers=2", "--crew=2", "--stall-s=5", "--import-s=20", "--queue-ms=3000")
+
+
+class Bug(AssertionError):
+    pass
+
+
+# --- What it looks like from outside ----------------------------------------------------------------
+
+
+def confinement(pid):
+    """Of a worker, as the kernel has it; ids by their being its own."""
+    limits = read_proc(pid, "limits").decode()
+    spaces = {}
+    for name in os.listdir("/proc/self/ns"):
+        try:
+            spaces[name] = os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}")
+        except OSError:
+            spaces[name] = None
+    fields = {name: re.sub(r"[1-9]\d{5,}", "ID", status_field(pid, name)) for name in LAYERS}
+    groups = re.sub(r"\d+", "N", read_proc(pid, "cgroup").decode())
+    return {**fields, "limits": limits, "spaces": spaces, "groups": groups, "oom": read_proc(pid, "oom_score_adj").decode()}
+
+
+def isolation(service):
+    return {layer["name"]: layer["active"] for layer in service.ask("GET", "/isolation", timeout=PATIENCE).json["layers"]}
+
+
+def figures(service):
+    """Numbers of processes and of their descriptors."""
+    zygotes = sorted(service.zygote_pids())
+    flavours = sorted(service.flavour_pids())
+    workers = [pid for pid in service.worker_pids() if pid not in flavours]
+    found = [service.manager_pid, service.server_pid, *zygotes, *flavours]
+    return {"zygotes": len(zygotes), "flavours": len(flavours), "workers": len(workers),
+            "descriptors": [descriptor_count(pid) if pid else None for pid in found]}
+
+
+def settled(service, reference):
+    """Whether it gets to look as it did without a fault; else what it looks like."""
+    try:
+        return wait_until(lambda: figures(service) == reference["figures"], 6, 0.05)
+    except OSError:
+        return False
+
+
+def confined_alike(service, reference, seconds=5):
+    """Of all workers that are ready."""
+    def odd():
+        ready = [pid for pid in service.worker_pids() if status_field(pid, "Seccomp") == "2"]
+        looks = [confinement(pid) for pid in ready]
+        # One that ends meanwhile has no limits any more; one that is getting ready has filters of one layer only.
+        return [look for look in looks if look["limits"] and look not in reference["workers"]]
+
+    wait_until(lambda: not odd(), seconds, 0.1)
+    return odd()
+
+
+def look(service):
+    """What others are compared with: once it has had something to do, which is when all idle workers are made."""
+    assert is_well(service)
+    wait_until(lambda: len(service.worker_pids()) - len(service.flavour_pids()) == 2 * (1 + len(service.flavour_pids())), 10)
+    time.sleep(0.5)
+    workers = [confinement(pid) for pid in service.ready_pids() if pid not in service.flavour_pids()]
+    return {"isolation": isolation(service), "workers": workers, "figures": figures(service)}
+
+
+# --- Requests ---------------------------------------------------------------------------------------
+
+
+def request(service, body, right):
+    """"right", "said" or "cut"."""
+    try:
+        answer = ask(service.port, "POST", "/execute", body, {"Connection": "close"}, PATIENCE)
+    except TimeoutError:
+        raise Bug("a request hangs") from None
+    except (OSError, http.client.HTTPException):
+        return "cut"
+    if answer.status == 200:
+        if answer.json != right:
+            raise Bug(f"a wrong answer: {answer}")
+        return "right"
+    if answer.status == 503 and "retry-after" in answer.headers:
+        return "said"
+    # What a script is told by an exception is as clear as it gets.
+    if answer.status == 500 and answer.outcome not in (None, "ok") or answer.status == 400 and answer.outcome in ("exception", "memory"):
+        return "said"
+    raise Bug(f"neither right nor an error that says what happened: {answer}")
+
+
+def is_well(service):
+    return all(request(service, *one) == "right" for one in REQUESTS)
+
+
+def recovers(service):
+    if service.process.poll() is not None:
+        raise Bug(f"the service has ended with {service.process.returncode}: {service.log[-500:]}")
+    if not wait_until(lambda: is_well(service), PATIENCE, 0.1):
+        raise Bug(f"requests are not right afterwards: {service.log[-500:]}")
+
+
+def parts(service):
+    return {service.server_pid, *service.zygote_pids(), *service.flavour_pids()}
+
+
+# --- Trials -----------------------------------------------------------------------------------------
+
+
+class Starting(Injected):
+    """One that may refuse to start."""
+
+    def wait_for_port(self):
+        pattern = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)$", re.M)
+        wait_until(lambda: pattern.search(self.out) or self.process.poll() is not None, 30)
+        found = pattern.search(self.out)
+        return int(found.group(1)) if found else None
+
+
+def verdict_of_refusal(service):
+    service.process.wait()
+    lines = [line for line in service.log.splitlines() if not re.match(r"python-executor: (memory:|user id)", line)]
+    if service.process.returncode <= 0:
+        raise Bug(f"it ended with status {service.process.returncode}: {service.log[-500:]}")
+    if not lines:
+        raise Bug("it refused to start and did not say why")
+    service.assert_gone(3)
+    return "refused"
+
+
+def compare(service, reference):
+    """Whether it is as confined as without the fault, or says that it is not."""
+    says = isolation(service)
+    less = {name for name, active in reference["isolation"].items() if active and not says[name]}
+    odd = confined_alike(service, reference)
+    if odd and not less:
+        raise Bug(f"a worker is confined otherwise than it says: {odd[0]}")
+    return less
+
+
+def after(service, reference, before, outcomes):
+    """Behind a fault in a running service."""
+    recovers(service)
+    less = compare(service, reference)
+    if not less and not settled(service, reference):
+        raise Bug(f"not as before: {figures(service)}, before {reference['figures']}")
+    if less:
+        return "degraded"
+    if parts(service) != before:
+        return "replaced"
+    return "absorbed" if set(outcomes) <= {"right"} else "said"
+
+
+def try_start(case, options, reference, **keys):
+    service = Starting(*options, fault=case, **keys)
+    try:
+        if service.port is None:
+            if service.process.poll() is None:
+                raise Bug(f"it neither starts nor ends: {service.log[-500:]}")
+            return verdict_of_refusal(service)
+        early = service.injector.was_hit()
+        service.injector.disarm()
+        log = service.log
+        outcome = after(service, reference, parts(service), [])
+        service.stop()
+        if outcome == "absorbed" and ("was killed by" in log or "ended with status" in log or "could not take over" in log):
+            outcome = "replaced"
+        return outcome if early else "unreached"
+    finally:
+        service.kill()
+
+
+def requests_until_hit(service):
+    """What is done each second comes within two."""
+    outcomes = []
+    end = time.monotonic() + 2
+    while not outcomes or not service.injector.hits and time.monotonic() < end:
+        outcomes += [request(service, *one) for one in REQUESTS]
+        service.injector.was_hit()
+    return outcomes
+
+
+def requests_meanwhile(service):
+    """While nothing goes they wait, and are answered when it goes again."""
+    calls = [Background(request, service, *one) for one in REQUESTS]
+    time.sleep(2)
+    service.injector.disarm()
+    return [call.get() for call in calls]
+
+
+def try_serving(case, service, reference):
+    before, injector = parts(service), service.injector
+    injector.arm(case.role, case.call, case.action, case.nth, case.times)
+    outcomes = (requests_until_hit if case.times == 1 else requests_meanwhile)(service)
+    hit = injector.was_hit()
+    injector.disarm()
+    outcome = after(service, reference, before, outcomes)
+    return outcome if hit else "unreached"
+
+
+def try_reload(case, service, reference):
+    before, outcomes, injector = service.log.count("has taken over"), [], service.injector
+    old = parts(service)
+    injector.arm(case.role, case.call, case.action, case.nth, case.times)
+    service.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + PATIENCE
+    while service.log.count("has taken over") == before and time.monotonic() < end:
+        outcomes.append(request(service, *REQUESTS[0]))
+        if case.times > 1 and time.monotonic() > end - PATIENCE + 2:
+            injector.disarm()
+    hit = injector.was_hit(0.2)
+    injector.disarm()
+    if not wait_until(lambda: service.log.count("has taken over") > before or service.server_pid not in old, PATIENCE):
+        raise Bug(f"no fresh zygote takes over: {service.log[-500:]}")
+    outcome = after(service, reference, parts(service), outcomes)
+    if outcome == "absorbed" and service.server_pid not in old:
+        outcome = "replaced"
+    return outcome if hit else "unreached"
+
+
+def try_drain(case, options, reference, **keys):
+    service = Injected(*options, **keys)
+    try:
+        service.wait_for_ready()
+        settled(service, reference)
+        running = Background(request, service, SLOW, {"result": "slept", "stdout": ""})
+        service.wait_for_busy(1)
+        service.injector.arm(case.role, case.call, case.action, case.nth, case.times)
+        service.process.send_signal(signal.SIGTERM)
+        outcome = running.get(PATIENCE)
+        try:
+            service.process.wait(PATIENCE)
+        except Exception:
+            raise Bug(f"it does not end: {service.log[-500:]}") from None
+        hit = service.injector.was_hit()
+        service.assert_gone(3)
+        if service.process.returncode < 0:
+            raise Bug(f"it was killed by signal {-service.process.returncode}")
+        return ("absorbed" if outcome == "right" else "said") if hit else "unreached"
+    finally:
+        service.kill()
+
+
+__all__ = ["Bug", "Case", "OPTIONS", "look", "try_start", "try_serving", "try_reload", "try_drain"]
