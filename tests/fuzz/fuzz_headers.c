@@ -122,6 +122,19 @@ static void add_header(void *to, const char *name, const char *value) {
         assert((unsigned char)*at >= ' ' && *at != 0x7f);
 }
 
+/* Of /mcp: what it refuses it refuses in words. */
+static void check_mcp(const struct head *head) {
+    const char *origin = value_of(head, "Origin");
+    struct response response = {0};
+    struct config config;
+    config_init(&config);
+    memcpy(config.origins, listed, sizeof listed);
+    int r = mcp_check_headers(&config, origin, value_of(head, "MCP-Protocol-Version"), &response);
+    assert(r == (response.status != 0) && (r == 0 || json_check(response.body, response.size, 2, NULL) == 0));
+    assert(origin == NULL || (response.status == 403) == !origin_allowed(origin, listed));
+    free(response.body);
+}
+
 static void check_answer(struct call *call, const struct head *head) {
     struct response response = {.status = 200};
     const struct asset *asset = asset_find(call->access.path);
@@ -149,11 +162,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                  value_of(&head, "X-Cloud-Trace-Context"));
     assert(access_id_is_sane(call.access.id));
     check_trace(&call.access.trace);
+    access_keep_script(&call.access, (struct json_span){path, strlen(path)});
     check_lines(&call.access);
+    check_mcp(&head);
     if (value_of(&head, "Origin") != NULL)
         check_origin(value_of(&head, "Origin"));
     check_key(value_of(&head, "Authorization"));
     check_answer(&call, &head);
+    access_done(&call.access);
     for (size_t i = 0; i < head.count; i++) {
         free(head.names[i]);
         free(head.values[i]);

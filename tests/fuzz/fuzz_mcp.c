@@ -49,14 +49,19 @@ static void check_response(const struct response *response, const char *id) {
     assert(input_is((struct input){answer.id.data, answer.id.size}, *id != '\0' ? id : "null"));
 }
 
-static void check_call(const struct config *config, struct json_span arguments) {
+/* What is wrong with a script's keys is told to a model. */
+static void check_call(const struct config *config, const char *id, struct json_span arguments) {
     struct request_error error = {0};
+    struct response response = {0};
     struct job *job;
     assert(arguments.data[0] == '{' && json_check(arguments.data, arguments.size, JSON_MAX_DEPTH, NULL) == 0);
-    if (request_parse_detailed(config, arguments.data, arguments.size, &job, &error) == 0)
+    if (request_parse_detailed(config, arguments.data, arguments.size, &job, &error) == 0) {
         job_unref(job);
-    else
-        assert(*error.text != '\0');
+        return;
+    }
+    assert(*error.text != '\0' && mcp_tool_error(&response, id, error.text) == 0);
+    check_response(&response, id);
+    free(response.body);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -72,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (r == 1)
         check_response(&response, id);
     else
-        check_call(&config, arguments);
+        check_call(&config, id, arguments);
     free(response.body);
     return 0;
 }
