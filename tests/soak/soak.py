@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
@@ -49,10 +50,10 @@ class Soak:
     def drive(self):
         """Some load without kills, a look at what the service is; then load with kills, and another look."""
         self.begun = time.monotonic()
-        self.service.every_zygote()
+        flavours = len(self.service.every_zygote())
         warm = min(60, max(3, self.seconds * 0.1))
         self.under_load("a", warm)
-        self.before = state.look(self.service)
+        self.before = state.look(self.service, flavours)
         main = self.seconds - warm
         self.killer = Killer(self.service, self.metered, self.seed, main, self.over)
         self.killer.start()
@@ -60,7 +61,7 @@ class Soak:
         self.killer.over.set()
         self.killer.join(90)
         self.lasted = time.monotonic() - self.begun
-        self.after = state.look(self.service, self.before)
+        self.after = state.look(self.service, flavours, self.before)
         self.final = self.metered.scrape()
 
     def under_load(self, block, seconds):
@@ -125,10 +126,25 @@ class Soak:
         self.check("SIGTERM ends it, with nothing left", problems + state.left(self.service, self.account.zygote_pids))
 
 
+def run(soak, folder):
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: soak.over.set())
+    try:
+        soak.drive()
+        soak.judge()
+        soak.end()
+        results.write(soak, folder)
+    except Exception:
+        traceback.print_exc()
+        soak.check("it came to its end", ["see above"])
+    return soak.checks
+
+
 def main():
+    if os.geteuid() != 0:
+        sys.exit("soak: needs root, as which alone the service's processes can be looked at")
     seconds = int(os.environ.get("SOAK_SECONDS") or 600)
     seed = os.environ.get("SOAK_SEED") or f"{random.SystemRandom().randrange(1 << 32):08x}"
-    folder = os.environ.get("SOAK_OUT") or os.path.join(BUILD, "soak")
     print(f"{seconds} s with the seed {seed}; SOAK_SECONDS={seconds} SOAK_SEED={seed} sends the same and kills at the same times", flush=True)
     with tempfile.TemporaryDirectory(prefix="python-executor-soak-") as place:
         keys = Keys(place)
@@ -137,17 +153,11 @@ def main():
         # Of a session of its own: a Ctrl-C is for us, and the service is stopped when everybody has his answer.
         service = Service(*OPTIONS, f"--keys={keys.path}", behind=["setsid"])
         try:
-            soak = Soak(service, seconds, seed, keys)
-            for name in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(name, lambda *_: soak.over.set())
-            soak.drive()
-            soak.judge()
-            soak.end()
-            results.write(soak, folder)
+            checks = run(Soak(service, seconds, seed, keys), os.environ.get("SOAK_OUT") or os.path.join(BUILD, "soak"))
         finally:
             service.kill()
-    failed = [name for name, problems in soak.checks if problems]
-    print(f"{len(soak.checks) - len(failed)} passed, {len(failed)} failed")
+    failed = [name for name, problems in checks if problems]
+    print(f"{len(checks) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 
 

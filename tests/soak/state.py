@@ -47,16 +47,16 @@ def memory(service):
     return {name: resident_kb(pid) for name, pid in parts(service).items()}
 
 
-def at_rest(service):
-    """Whether nothing runs, and nothing is being made or ends."""
-    before = service.worker_pids()
+def at_rest(service, flavours):
+    """Whether nothing runs, all that is preloaded is there, and nothing is being made or ends."""
+    before = service.worker_pids(), counts(service)
     time.sleep(0.5)
-    return before and before == service.worker_pids() and not service.busy_pids() and len(zygotes(service)) == len(service.zygote_pids() + service.flavour_pids())
+    return before == (service.worker_pids(), counts(service)) and not service.busy_pids() and len(parts(service)) == 2 + flavours
 
 
-def look(service, before=None):
+def look(service, flavours, before=None):
     """Once it is at rest, and what it was before or the time is over: what there is, and what it has in memory."""
-    wait_until(lambda: at_rest(service) and not (before and differences(before["counts"], counts(service))), PATIENCE, 0.2)
+    wait_until(lambda: at_rest(service, flavours) and not (before and differences(before["counts"], counts(service))), PATIENCE, 0.2)
     return {"counts": counts(service), "memory": memory(service)}
 
 
