@@ -39,6 +39,10 @@ ERRORS = {
 LASTING = ["accept4 EMFILE", "clone EAGAIN", "memfd_create EMFILE", "mkdirat ENOSPC", "mmap ENOMEM", "mount ENOSPC", "openat EMFILE",
            "pipe2 EMFILE", "socketpair EMFILE", "unshare ENOSPC", "recvmsg ENOMEM"]
 FOREVER = 1_000_000
+# Each step of a life can be its last one, or one that never ends.
+DIES = {"start": ("server", "zygote", "fork", "worker"), "grow": ("flavour",), "serve": ("server", "zygote", "flavour", "fork", "worker"),
+        "reload": ("launch", "zygote", "flavour", "fork"), "drain": ("server", "zygote")}
+STOPS = {"serve": ("fork", "worker")}
 PHASES = {
     "start": ("manager", "launch", "loader", "server", "zygote", "fork", "worker"),
     "grow": ("flavour",),  # a start with something to preload
@@ -90,6 +94,10 @@ def cases_of(phase, census, most=5):
                 yield Case(phase, role, call, action_of(word), nth)
         for word in (line.split()[1] for line in LASTING if line.split()[0] == call):
             yield Case(phase, role, call, action_of(word), 1, FOREVER)
+        if role in DIES.get(phase, ()):
+            yield from (Case(phase, role, call, "kill", nth) for nth in spread(count, min(most, 2)))
+        if role in STOPS.get(phase, ()):
+            yield Case(phase, role, call, "stop")
 
 
 def chosen(cases, words):

@@ -9,6 +9,9 @@
  *   arm ROLE CALL ACTION NTH TIMES    ok, and a line `hit PID ROLE CALL` each time that it happens
  *   disarm                            ok
  *   census                            `ROLE CALL COUNT` of all calls since the last one, then ok
+ *   clocks                            from the next program on the time is asked of the kernel, as a call; a census then has
+ *                                     `clock_gettime:ID` for each clock
+ *   jump SECONDS                      ok; the clock that can be set (CLOCK_REALTIME) is so much ahead from now on
  *   go                                before it nothing is started
  *
  * ROLE is of the list below. ACTION is error:ERRNO, the call is not made; after:ERRNO, it is made, and is said to have
@@ -17,6 +20,7 @@
  *
  * It knows the registers of x86-64.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,9 +40,10 @@
 #include <sys/un.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CALLS = 512, TRACEES = 1024, HARMLESS = SYS_getpid };
+enum { CALLS = 512, CLOCKS = 16, TRACEES = 1024, HARMLESS = SYS_getpid };
 
 /* Who makes a call. `loader`: what is in a fresh program before its main(). `launch`: a child of the manager before it
  * executes its program. `fork`: a child of the zygote or the server that has no name yet. */
@@ -56,7 +61,9 @@ struct tracee {
 };
 
 static struct tracee tracees[TRACEES];
-static unsigned long counts[ROLES][CALLS];
+static unsigned long counts[ROLES][CALLS], clock_counts[ROLES][CLOCKS];
+static bool clocks_are_calls;
+static long jump_s;
 static int control = -1;
 static struct {
     enum role role;
@@ -145,6 +152,45 @@ static void was_named(struct tracee *tracee) {
     fclose(file);
 }
 
+static void get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers) {
+    ptrace(PTRACE_GETREGS, tracee->pid, NULL, ret_registers);
+}
+
+static void set_registers(const struct tracee *tracee, const struct user_regs_struct *registers) {
+    ptrace(PTRACE_SETREGS, tracee->pid, NULL, registers);
+}
+
+/* --- Clocks --- */
+
+/* The kernel tells a program where its answers to the time are (vdso(7)), behind the environment on the stack that it begins
+ * with. Who is not told asks by a system call. */
+static void hide_vdso(const struct tracee *tracee) {
+    enum { VECTOR = AT_SYSINFO_EHDR, NOTHING = AT_IGNORE };
+    struct user_regs_struct registers;
+    get_registers(tracee, &registers);
+    unsigned long long at = registers.rsp + sizeof(long); /* behind argc */
+    for (int lists = 0; lists < 2; at += sizeof(long))
+        lists += ptrace(PTRACE_PEEKDATA, tracee->pid, (void *)at, NULL) == 0;
+    for (long type; (type = ptrace(PTRACE_PEEKDATA, tracee->pid, (void *)at, NULL)) != AT_NULL; at += 2 * sizeof(long))
+        if (type == VECTOR && ptrace(PTRACE_POKEDATA, tracee->pid, (void *)at, (void *)NOTHING) < 0)
+            fail("PTRACE_POKEDATA");
+}
+
+/* Whichever of the calls it was, seconds come first. */
+static void set_clock_ahead(const struct tracee *tracee, struct user_regs_struct *registers) {
+    bool is_settable = registers->rdi == CLOCK_REALTIME || registers->rdi == CLOCK_REALTIME_COARSE;
+    unsigned long long at = registers->orig_rax == SYS_clock_gettime && is_settable ? registers->rsi
+                            : registers->orig_rax == SYS_gettimeofday                ? registers->rdi
+                                                                                     : 0;
+    if (registers->orig_rax == SYS_time) {
+        registers->rax += (unsigned long long)jump_s;
+        set_registers(tracee, registers);
+    } else if (at != 0) {
+        long seconds = ptrace(PTRACE_PEEKDATA, tracee->pid, (void *)at, NULL);
+        ptrace(PTRACE_POKEDATA, tracee->pid, (void *)at, (void *)(seconds + jump_s));
+    }
+}
+
 /* --- Faults --- */
 
 static bool is_to_be_hit(const struct tracee *tracee, unsigned call) {
@@ -157,14 +203,6 @@ static bool is_to_be_hit(const struct tracee *tracee, unsigned call) {
 static void say(const char *line) {
     if (send(control, line, strlen(line), MSG_NOSIGNAL) < 0)
         fail("send");
-}
-
-static void get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers) {
-    ptrace(PTRACE_GETREGS, tracee->pid, NULL, ret_registers);
-}
-
-static void set_registers(const struct tracee *tracee, const struct user_regs_struct *registers) {
-    ptrace(PTRACE_SETREGS, tracee->pid, NULL, registers);
 }
 
 /* A packet is whole or not at all. */
@@ -216,9 +254,11 @@ static bool hit(struct tracee *tracee, unsigned call) {
 }
 
 /* Whether it goes on. */
-static bool enters(struct tracee *tracee, unsigned call) {
+static bool enters(struct tracee *tracee, unsigned call, unsigned long clock) {
     if (call < CALLS)
         counts[tracee->role][call]++;
+    if (call == SYS_clock_gettime && clock < CLOCKS)
+        clock_counts[tracee->role][clock]++;
     return !is_to_be_hit(tracee, call) || hit(tracee, call);
 }
 
@@ -234,6 +274,8 @@ static void leaves(struct tracee *tracee) {
     tracee->action = NONE;
     if (registers.orig_rax == SYS_prctl)
         was_named(tracee);
+    if (jump_s != 0)
+        set_clock_ahead(tracee, &registers);
     /* The C library's loader unmaps one thing, the index of libraries, and that last. */
     if (tracee->role == LOADER && registers.orig_rax == SYS_munmap)
         tracee->role = tracee->then;
@@ -246,7 +288,7 @@ static bool take_call(struct tracee *tracee) {
     if (ptrace(PTRACE_GET_SYSCALL_INFO, tracee->pid, sizeof info, &info) < 0)
         return true;
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-        return enters(tracee, (unsigned)info.entry.nr);
+        return enters(tracee, (unsigned)info.entry.nr, info.entry.args[0]);
     if (info.op == PTRACE_SYSCALL_INFO_EXIT)
         leaves(tracee);
     return true;
@@ -258,6 +300,8 @@ static void take_event(struct tracee *tracee, int event) {
         tracee->then = role_of_program(tracee->pid);
         tracee->role = tracee->then == NOBODY ? NOBODY : LOADER;
         tracee->action = NONE;
+        if (clocks_are_calls)
+            hide_vdso(tracee);
     } else if (ptrace(PTRACE_GETEVENTMSG, tracee->pid, NULL, &what) == 0) {
         was_born(tracee, (pid_t)what);
     }
@@ -312,13 +356,20 @@ static void arm(const char *line) {
 
 static void tell_census(void) {
     char line[128];
-    for (int role = NOBODY + 1; role < ROLES; role++)
-        for (unsigned call = 0; call < CALLS; call++)
-            if (counts[role][call] > 0) {
-                snprintf(line, sizeof line, "%s %s %lu\n", role_names[role], name_of(call), counts[role][call]);
+    for (int role = NOBODY + 1; role < ROLES; role++) {
+        for (unsigned call = 0; call < CALLS; call++) {
+            snprintf(line, sizeof line, "%s %s %lu\n", role_names[role], name_of(call), counts[role][call]);
+            if (counts[role][call] > 0)
                 say(line);
-            }
+        }
+        for (unsigned clock = 0; clock < CLOCKS; clock++) {
+            snprintf(line, sizeof line, "%s clock_gettime:%u %lu\n", role_names[role], clock, clock_counts[role][clock]);
+            if (clock_counts[role][clock] > 0)
+                say(line);
+        }
+    }
     memset(counts, 0, sizeof counts);
+    memset(clock_counts, 0, sizeof clock_counts);
 }
 
 /* Whether it is `go`. */
@@ -329,6 +380,10 @@ static bool obey(const char *line) {
         fault.action = NONE;
     else if (strcmp(line, "census") == 0)
         tell_census();
+    else if (strcmp(line, "clocks") == 0)
+        clocks_are_calls = true;
+    else if (strncmp(line, "jump ", 5) == 0)
+        jump_s = atol(line + 5);
     else if (strcmp(line, "go") != 0)
         fail(line);
     say("ok\n");

@@ -95,12 +95,12 @@ class Injector:
 
 
 class Injected(Service):
-    """A service behind an injector. `fault`: what Injector.arm() takes, from its first call on."""
+    """A service behind an injector. `fault`: a case that is armed from its first call on; `orders`: given before that."""
 
-    def __init__(self, *options, fault=None, **keys):
+    def __init__(self, *options, fault=None, orders=(), **keys):
         self.injector = Injector()
-        orders = [] if fault is None else [f"arm {fault.role} {fault.call} {fault.action} {fault.nth} {fault.times}"]
-        thread = self.injector.begin(*orders)
+        armed = [] if fault is None else [f"arm {fault.role} {fault.call} {fault.action} {fault.nth} {fault.times}"]
+        thread = self.injector.begin(*orders, *armed)
         try:
             super().__init__(*options, behind=self.injector.behind, **keys)
         finally:
