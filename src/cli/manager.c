@@ -65,10 +65,22 @@ struct manager {
 
 /* --- The server --- */
 
-static void start_server(struct manager *manager) {
+/* At once the first time; slower where it goes on so. */
+static void pause_server(struct manager *manager) {
+    uint64_t now = clock_us();
+    if (now > manager->server_after_us + PAUSE_MAX_MS * 1000ull)
+        manager->server_pause_ms = 0;
+    manager->server_after_us = now + manager->server_pause_ms * 1000ull;
+    manager->server_pause_ms = manager->server_pause_ms == 0 ? PAUSE_FIRST_MS : manager->server_pause_ms * 2;
+    if (manager->server_pause_ms > PAUSE_MAX_MS)
+        manager->server_pause_ms = PAUSE_MAX_MS;
+}
+
+static int start_server(struct manager *manager) {
     int ends[2];
-    if (message_pair(ends) < 0)
-        return;
+    int r = message_pair(ends);
+    if (r < 0)
+        return r;
     /* Before there is a server: it answers nobody until it knows who may call. */
     pid_t pid = keys_send(&manager->keys, ends[0]);
     if (pid == 0)
@@ -76,18 +88,41 @@ static void start_server(struct manager *manager) {
     fd_close(ends[1]);
     if (pid < 0) {
         fd_close(ends[0]);
-        return;
+        return pid;
     }
     child_init(&manager->server, pid, ends[0]);
     manager->server_heard = false;
     manager->server_silent_s = 0;
     manager->succession.server = ends[0];
+    return 0;
+}
+
+/* Before the service has been ready once, what fails would fail again: say it and stop. */
+static void give_up(struct manager *manager, const struct failure *failure) {
+    if (failure != NULL) {
+        grants_tell_for(failure);
+        notify_status(&manager->notify, "Cannot serve: %.*s", (int)sizeof failure->text, failure->text);
+    }
+    manager->status = EXIT_FAILURE;
+    manager->done = true;
+}
+
+static void server_did_not_start(struct manager *manager, int error) {
+    struct failure failure;
+    failure_set(&failure, error, "start", "cannot start the server: %s", strerror(error));
+    log_error("%s", failure.text);
+    if (manager->served)
+        pause_server(manager);
+    else
+        give_up(manager, &failure);
 }
 
 /* Starts whatever is missing, unless it was tried too short a time ago. */
 static void start_missing(struct manager *manager) {
-    if (manager->server.pid == 0 && manager->stage == STAGE_SERVING && clock_us() >= manager->server_after_us)
-        start_server(manager);
+    bool server_is_due = manager->server.pid == 0 && manager->stage == STAGE_SERVING && clock_us() >= manager->server_after_us;
+    int r = server_is_due ? start_server(manager) : 0;
+    if (r < 0)
+        server_did_not_start(manager, -r);
     succession_go_on(&manager->succession);
 }
 
@@ -126,16 +161,6 @@ static void announce(struct manager *manager) {
     log_announce("ready in %.2f s, listening on %s", (double)(clock_us() - manager->begun_us) / 1e6, manager->url);
     welcome(manager->config, manager->url, manager->keys.on);
     notify_status(&manager->notify, "Serving on %s, importing what is preloaded", manager->url);
-}
-
-/* Before the service has been ready once, what fails would fail again: say it and stop. */
-static void give_up(struct manager *manager, const struct failure *failure) {
-    if (failure != NULL) {
-        grants_tell_for(failure);
-        notify_status(&manager->notify, "Cannot serve: %.*s", (int)sizeof failure->text, failure->text);
-    }
-    manager->status = EXIT_FAILURE;
-    manager->done = true;
 }
 
 static void watch_succession(struct manager *manager) {
@@ -196,14 +221,7 @@ static void server_ended(struct manager *manager, int status) {
         give_up(manager, NULL);
         return;
     }
-    /* At once the first time; slower where it goes on so. */
-    uint64_t now = clock_us();
-    if (now > manager->server_after_us + PAUSE_MAX_MS * 1000ull)
-        manager->server_pause_ms = 0;
-    manager->server_after_us = now + manager->server_pause_ms * 1000ull;
-    manager->server_pause_ms = manager->server_pause_ms == 0 ? PAUSE_FIRST_MS : manager->server_pause_ms * 2;
-    if (manager->server_pause_ms > PAUSE_MAX_MS)
-        manager->server_pause_ms = PAUSE_MAX_MS;
+    pause_server(manager);
 }
 
 static void reap(struct manager *manager) {

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 
 enum { START_FIRST_MS = 100, START_MAX_MS = 5000, RENEW_FIRST_MS = 1000, RENEW_MAX_MS = 60000 };
@@ -39,24 +40,27 @@ struct zygote *succession_present(struct succession *succession) {
 
 /* --- Beginning --- */
 
-static void start(struct zygote *zygote) {
+static int start(struct zygote *zygote) {
     const struct succession *succession = zygote->succession;
     int ends[2] = {-1, -1};
     int channel[2] = {-1, -1};
     unsigned first_slot = (unsigned)(zygote - succession->zygotes) * CONFIG_FLAVOURS * CONFIG_SLOTS;
-    pid_t pid = -1;
-    if (message_pair(ends) == 0 && message_pair(channel) == 0)
+    pid_t pid = message_pair(ends);
+    if (pid == 0)
+        pid = message_pair(channel);
+    if (pid == 0)
         pid = children_start_zygote(succession->programs, succession->config, ends[1], channel[1], first_slot, false);
     fd_close(ends[1]);
     fd_close(channel[1]);
     if (pid < 0) {
         fd_close(ends[0]);
         fd_close(channel[0]);
-        return;
+        return pid;
     }
     child_init(&zygote->child, pid, ends[0]);
     zygote->channel = channel[0];
     zygote->stage = ZYGOTE_FRESH;
+    return 0;
 }
 
 void succession_renew(struct succession *succession) {
@@ -84,14 +88,48 @@ static uint64_t start_due_us(const struct succession *succession) {
     return succession->renew_after_us > 1 ? succession->renew_after_us : 1;
 }
 
+/* At once the first time; slower where it fails again before it has been complete. */
+static void present_ended(struct succession *succession, bool complete) {
+    succession->start_after_us = clock_us() + succession->start_pause_ms * 1000ull;
+    succession->start_pause_ms = complete || succession->start_pause_ms == 0 ? START_FIRST_MS : succession->start_pause_ms * 2;
+    if (succession->start_pause_ms > START_MAX_MS)
+        succession->start_pause_ms = START_MAX_MS;
+}
+
+/* What was wrong with it may be put right, so it is tried again. */
+static void fresh_ended(struct succession *succession) {
+    log_error("a fresh zygote could not take over, the one before serves on; the next attempt is in %u s",
+              succession->renew_pause_ms / 1000);
+    succession->wanted = true;
+    succession->renew_after_us = clock_us() + succession->renew_pause_ms * 1000ull;
+    succession->renew_pause_ms *= 2;
+    if (succession->renew_pause_ms > RENEW_MAX_MS)
+        succession->renew_pause_ms = RENEW_MAX_MS;
+}
+
+/* No process, no descriptor, no memory. */
+static void did_not_start(struct succession *succession, int error) {
+    struct failure failure;
+    failure_set(&failure, error, "start", "cannot start a zygote: %s", strerror(error));
+    log_error("%s", failure.text);
+    if (find(succession, ZYGOTE_PRESENT) != NULL) {
+        fresh_ended(succession);
+    } else if (succession->served) {
+        present_ended(succession, false);
+    } else {
+        succession->failed = true;
+        succession->failure = failure;
+    }
+}
+
 static void start_what_is_due(struct succession *succession) {
     uint64_t now = clock_us();
     uint64_t due = start_due_us(succession);
     if (due == 0 || due > now)
         return;
-    start(find(succession, ZYGOTE_NONE));
-    if (find(succession, ZYGOTE_FRESH) == NULL)
-        succession->start_after_us = succession->renew_after_us = now + START_FIRST_MS * 1000ull; /* no process, no descriptor */
+    int r = start(find(succession, ZYGOTE_NONE));
+    if (r < 0)
+        did_not_start(succession, -r);
     else
         succession->wanted = false;
 }
@@ -243,25 +281,6 @@ void succession_tick(struct succession *succession) {
 }
 
 /* --- Their end --- */
-
-/* At once the first time; slower where it fails again before it has been complete. */
-static void present_ended(struct succession *succession, bool complete) {
-    succession->start_after_us = clock_us() + succession->start_pause_ms * 1000ull;
-    succession->start_pause_ms = complete || succession->start_pause_ms == 0 ? START_FIRST_MS : succession->start_pause_ms * 2;
-    if (succession->start_pause_ms > START_MAX_MS)
-        succession->start_pause_ms = START_MAX_MS;
-}
-
-/* What was wrong with it may be put right, so it is tried again. */
-static void fresh_ended(struct succession *succession) {
-    log_error("a fresh zygote could not take over, the one before serves on; the next attempt is in %u s",
-              succession->renew_pause_ms / 1000);
-    succession->wanted = true;
-    succession->renew_after_us = clock_us() + succession->renew_pause_ms * 1000ull;
-    succession->renew_pause_ms *= 2;
-    if (succession->renew_pause_ms > RENEW_MAX_MS)
-        succession->renew_pause_ms = RENEW_MAX_MS;
-}
 
 static void ended(struct zygote *zygote, int status) {
     struct succession *succession = zygote->succession;
