@@ -28,7 +28,8 @@ REQUESTS = [
     (order("def main():\n    print('well')\n    return 6 * 7"), {"result": 42, "stdout": "well\n"}),
     (order(f"{BULK}\nimport sys\ndef main():\n    print('x' * 300_000)\n    return [sys.stdin.read(), 'y' * 200_000]", stdin="abc" * 50_000),
      {"result": ["abc" * 50_000, "y" * 200_000], "stdout": "x" * 300_000 + "\n"}),
-    (order("import os\ndef main():\n    open('/tmp/x', 'w').write('z')\n    return [os.listdir('/tmp'), open('/tmp/x').read()]",
+    # For the zygote of another flavour, where there is one.
+    (order("import os, decimal\ndef main():\n    open('/tmp/x', 'w').write('z')\n    return [os.listdir('/tmp'), open('/tmp/x').read()]",
            wall_ms=4000, scratch_mb=3), {"result": [["x"], "z"], "stdout": ""}),
 ]
 SLOW = order("import time\ndef main():\n    time.sleep(0.3)\n    return 'slept'")
@@ -141,14 +142,18 @@ def parts(service):
 # --- Trials -----------------------------------------------------------------------------------------
 
 
-class Starting(Injected):
-    """One that may refuse to start."""
+class MayRefuse:
+    """Of a service that may refuse to start: its port is None then, and where it does nothing."""
 
     def wait_for_port(self):
         pattern = re.compile(r"^ready in [0-9.]+ s, listening on http://127\.0\.0\.1:([0-9]+)$", re.M)
         wait_until(lambda: pattern.search(self.out) or self.process.poll() is not None, 30)
         found = pattern.search(self.out)
         return int(found.group(1)) if found else None
+
+
+class Starting(MayRefuse, Injected):
+    pass
 
 
 def verdict_of_refusal(service):
