@@ -2,6 +2,8 @@
 #include "cli/pump.h"
 
 #include "base/fd.h"
+#include "wire/console.h"
+#include "wire/frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,22 +38,50 @@ static int write_whole(int fd, const char *data, size_t size) {
     return 0;
 }
 
+/* What there is, once there is some: how much, 0 at the end, -1 with errno. */
+static ssize_t read_some(int fd, char *to, size_t size) {
+    for (;;) {
+        ssize_t n = read(fd, to, size);
+        if (n >= 0)
+            return n;
+        if (waits_in_background(fd))
+            poll(NULL, 0, BACKGROUND_MS);
+        else if (!waited(fd, POLLIN))
+            return -1;
+    }
+}
+
 static int copy(const struct pump *pump) {
     static _Thread_local char piece[PIECE];
     for (;;) {
-        ssize_t n = read(pump->from, piece, sizeof piece);
-        if (n == 0)
-            return 0;
-        if (n < 0 && waits_in_background(pump->from)) {
-            poll(NULL, 0, BACKGROUND_MS);
-            continue;
-        }
-        if (n < 0 && waited(pump->from, POLLIN))
-            continue;
+        ssize_t n = read_some(pump->from, piece, sizeof piece);
         int error = n < 0 ? errno : write_whole(pump->to, piece, (size_t)n);
-        if (error != 0)
+        if (n <= 0 || error != 0)
             return error;
     }
+}
+
+/* A writer that dies within a frame is no error here: what became of the run is told elsewhere. */
+static int copy_printed(struct pump *pump) {
+    static _Thread_local char piece[PIECE];
+    struct frame_header header;
+    while (fd_read_all(pump->from, &header, sizeof header) == 0) {
+        pump->to = header.kind == CONSOLE_STDERR ? STDERR_FILENO : STDOUT_FILENO;
+        while (header.length > 0) {
+            ssize_t n = read_some(pump->from, piece, header.length < sizeof piece ? header.length : sizeof piece);
+            int error = n < 0 ? errno : write_whole(pump->to, piece, (size_t)n);
+            if (n <= 0 || error != 0)
+                return error;
+            header.length -= (uint32_t)n;
+        }
+    }
+    return 0;
+}
+
+static int do_work(struct pump *pump) {
+    if (pump->printed)
+        return copy_printed(pump);
+    return pump->from >= 0 ? copy(pump) : write_whole(pump->to, pump->text.data, pump->text.len);
 }
 
 static void close_ours(int fd) {
@@ -61,7 +91,7 @@ static void close_ours(int fd) {
 
 static void *work(void *argument) {
     struct pump *pump = argument;
-    pump->error = pump->from >= 0 ? copy(pump) : write_whole(pump->to, pump->text.data, pump->text.len);
+    pump->error = do_work(pump);
     buf_done(&pump->text);
     close_ours(pump->from);
     close_ours(pump->to);
@@ -100,6 +130,11 @@ static int begin_or_close(struct pump *pump) {
 
 int pump_start(struct pump *pump, int take_from, int take_to) {
     *pump = (struct pump){.from = take_from, .to = take_to, .done = -1, .told = -1};
+    return begin_or_close(pump);
+}
+
+int pump_start_printed(struct pump *pump, int take_from) {
+    *pump = (struct pump){.from = take_from, .to = STDOUT_FILENO, .printed = true, .done = -1, .told = -1};
     return begin_or_close(pump);
 }
 

@@ -9,9 +9,11 @@
 #include "base/buf.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 struct pump {
     int from, to; /* the pump's from its start on */
+    bool printed; /* pump_start_printed() */
     struct buf text; /* what is pumped instead where `from` is -1 */
     int done;     /* ends (POLLHUP) with the pump; -1 where it does not run */
     int told;     /* the other end of it, the thread's */
@@ -23,6 +25,10 @@ struct pump {
  * it is as long as it runs, which is until the end of the process perhaps. 0 or a negative errno. */
 int pump_start(struct pump *pump, int take_from, int take_to);
 int pump_start_text(struct pump *pump, struct buf *take_text, int take_to);
+
+/* The same for what is printed (wire/console.h): each frame goes to standard output or standard error, in their order. Where it
+ * cannot be written `to` is the one of them that did not take it. */
+int pump_start_printed(struct pump *pump, int take_from);
 
 /* Behind POLLHUP on `done`: pump->error, and the pump does not run any more. */
 int pump_join(struct pump *pump);

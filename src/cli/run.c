@@ -33,7 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PUMP_STDIN, PUMP_REQUEST, PUMP_STDOUT, PUMP_STDERR, PUMP_LOG, PUMPS };
+enum { PUMP_STDIN, PUMP_REQUEST, PUMP_PRINTED, PUMP_LOG, PUMPS };
 
 struct run {
     struct arguments arguments;
@@ -85,16 +85,15 @@ static void restore_stderr(struct run *run) {
     run->stderr_fd = fd_close(run->stderr_fd);
 }
 
-/* The four pipes of a console: the server's ends are sent, ours are pumped. */
+/* The pipes of a console: the server's ends are sent, ours are pumped. */
 static int open_console(struct run *run) {
-    enum { CONSOLE_FDS = MESSAGE_MAX_FDS };
     const struct message message = {.kind = MESSAGE_CONSOLE};
-    int ours[CONSOLE_FDS] = {-1, -1, -1, -1};
-    int theirs[CONSOLE_FDS] = {-1, -1, -1, -1};
+    int ours[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
+    int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
     int r = 0;
     for (int i = 0; r == 0 && i < CONSOLE_FDS; i++) {
         int ends[2];
-        bool they_read = i == CONSOLE_REQUEST || i == CONSOLE_STDIN;
+        bool they_read = i != CONSOLE_PRINTED;
         if ((r = open_pipe(ends)) < 0)
             break;
         ours[i] = ends[they_read];
@@ -112,9 +111,7 @@ static int open_console(struct run *run) {
     if (r == 0)
         r = pump_start_text(&pumps[PUMP_REQUEST], &run->arguments.request, fd_steal(&ours[CONSOLE_REQUEST]));
     if (r == 0)
-        r = pump_start(&pumps[PUMP_STDOUT], fd_steal(&ours[CONSOLE_STDOUT]), STDOUT_FILENO);
-    if (r == 0)
-        r = pump_start(&pumps[PUMP_STDERR], fd_steal(&ours[CONSOLE_STDERR]), STDERR_FILENO);
+        r = pump_start_printed(&pumps[PUMP_PRINTED], fd_steal(&ours[CONSOLE_PRINTED]));
     message_close_fds(ours);
     return r;
 }
@@ -268,15 +265,15 @@ static int open_signals(struct run *run) {
 
 /* --- The loop --- */
 
-static void stream_ended(struct run *run, struct pump *pump, const char *name) {
-    int error = pump_join(pump);
+static void printed_ended(struct run *run) {
+    int error = pump_join(&pumps[PUMP_PRINTED]);
     if (error == 0 || run->status >= 0)
         return;
     if (error == EPIPE) {
         run->status = STATUS_SIGNAL + SIGPIPE;
         return;
     }
-    log_error("cannot write to %s: %s", name, strerror(error));
+    log_error("cannot write to standard %s: %s", pumps[PUMP_PRINTED].to == STDERR_FILENO ? "error" : "output", strerror(error));
     run->status = STATUS_UNHAD;
 }
 
@@ -286,21 +283,18 @@ static void wait_for_end(struct run *run) {
         struct pollfd polls[] = {{.fd = run->signal_fd, .events = POLLIN},
                                  {.fd = run->server.control, .events = POLLIN},
                                  {.fd = run->zygote.control, .events = POLLIN},
-                                 {.fd = pumps[PUMP_STDOUT].done},
-                                 {.fd = pumps[PUMP_STDERR].done}};
-        if (poll(polls, 5, -1) < 0)
+                                 {.fd = pumps[PUMP_PRINTED].done}};
+        if (poll(polls, 4, -1) < 0)
             continue;
         if (polls[1].revents != 0)
             hear(run, &run->server);
         if (polls[2].revents != 0)
             hear(run, &run->zygote);
         if (polls[3].revents != 0)
-            stream_ended(run, &pumps[PUMP_STDOUT], "standard output");
-        if (polls[4].revents != 0)
-            stream_ended(run, &pumps[PUMP_STDERR], "standard error");
+            printed_ended(run);
         if (polls[0].revents != 0)
             take_signals(run);
-        if (run->status < 0 && run->ended && pumps[PUMP_STDOUT].done < 0 && pumps[PUMP_STDERR].done < 0)
+        if (run->status < 0 && run->ended && pumps[PUMP_PRINTED].done < 0)
             run->status = run->end.refused != 0 ? STATUS_USAGE : status_of_outcome(run->end.outcome);
     }
 }

@@ -15,71 +15,64 @@
 
 static void tell_end(struct console *console) {
     const struct message message = {.kind = MESSAGE_OUTCOME, .end = console->end};
-    /* The end of both streams, behind all that was printed. */
-    console->out.fd = fd_close(console->out.fd);
-    console->err.fd = fd_close(console->err.fd);
+    /* Its end is behind all that was printed. */
+    console->printed_fd = fd_close(console->printed_fd);
     if (message_send(console->control, &message, NULL, 0) < 0)
         log_error("the manager was not told how the run ended");
 }
 
-static bool is_empty(const struct console_stream *stream) {
-    return stream->sent == stream->pending.len;
-}
-
 /* 1 while there is more to write. A reader that is gone is the manager's business: it ends us. */
-static int write_pending(struct console_stream *stream) {
-    while (!is_empty(stream)) {
-        ssize_t n = write(stream->fd, stream->pending.data + stream->sent, stream->pending.len - stream->sent);
+static int write_pending(struct console *console) {
+    while (console->sent < console->pending.len) {
+        ssize_t n = write(console->printed_fd, console->pending.data + console->sent, console->pending.len - console->sent);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
             return 1;
-        stream->sent = n < 0 ? stream->pending.len : stream->sent + (size_t)n;
+        console->sent = n < 0 ? console->pending.len : console->sent + (size_t)n;
     }
-    stream->pending.len = stream->sent = 0;
+    console->pending.len = console->sent = 0;
     return 0;
 }
 
-static void stream_ready(uv_poll_t *poll, int status, int events);
+static void printed_ready(uv_poll_t *poll, int status, int events);
 
-/* While one of them waits for its reader neither is read from the script: nothing is kept but what was read already. */
+/* While the reader is waited for nothing is read from the script: no more is kept than what was read already. */
 static void flush(struct console *console) {
-    struct console_stream *const streams[] = {&console->out, &console->err};
-    bool waits = false;
-    for (size_t i = 0; i < 2; i++) {
-        if (write_pending(streams[i]) == 1) {
-            uv_poll_start(&streams[i]->poll, UV_WRITABLE, stream_ready);
-            waits = true;
-        } else {
-            uv_poll_stop(&streams[i]->poll);
-        }
-    }
+    bool waits = write_pending(console) == 1;
+    if (waits)
+        uv_poll_start(&console->printed, UV_WRITABLE, printed_ready);
+    else
+        uv_poll_stop(&console->printed);
     if (console->job != NULL)
         runs_hold_output(console->job, waits);
-    else if (console->ended && !waits && console->out.fd >= 0)
+    else if (console->ended && !waits && console->printed_fd >= 0)
         tell_end(console);
 }
 
-static void stream_ready(uv_poll_t *poll, int status, int events) {
-    struct console_stream *stream = poll->data;
+static void printed_ready(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
-    flush(stream->console);
+    flush(poll->data);
+}
+
+static void print(const struct console_source *source, const char *data, size_t size) {
+    struct buf *pending = &source->console->pending;
+    const struct frame_header header = {.kind = source->kind, .length = (uint32_t)size};
+    if (size == 0)
+        return;
+    if (buf_reserve(pending, sizeof header + size) < 0) {
+        log_error("no memory for what the script has printed");
+        return;
+    }
+    (void)buf_add(pending, &header, sizeof header);
+    (void)buf_add(pending, data, size);
 }
 
 static void take(struct capture *capture, const char *data, size_t size) {
-    struct console_stream *stream = capture->owner;
-    if (buf_add(&stream->pending, data, size) < 0)
-        log_error("no memory for what the script has printed");
-    flush(stream->console);
-}
-
-static int open_stream(struct console *console, struct console_stream *stream, uv_loop_t *loop, int take_fd) {
-    stream->console = console;
-    stream->fd = take_fd;
-    stream->poll.data = stream;
-    buf_init(&stream->pending, CONSOLE_MAX);
-    return uv_poll_init(loop, &stream->poll, take_fd); /* makes it non-blocking, which is the pipe's end here only */
+    const struct console_source *source = capture->owner;
+    print(source, data, size);
+    flush(source->console);
 }
 
 /* --- The end --- */
@@ -91,10 +84,13 @@ static void finish(struct console *console, uint32_t refused, enum outcome outco
 }
 
 static void refuse(struct console *console, const struct request_error *error) {
-    struct buf *err = &console->err.pending;
-    if (buf_add_text(err, "python-executor: ") < 0 || report_add_visible(err, error->text, strlen(error->text)) < 0 ||
-        buf_add_text(err, "\n") < 0)
+    struct buf words;
+    buf_init(&words, CONSOLE_MAX);
+    if (buf_add_text(&words, "python-executor: ") < 0 || report_add_visible(&words, error->text, strlen(error->text)) < 0 ||
+        buf_add_text(&words, "\n") < 0)
         log_error("no memory to say what is wrong");
+    print(&console->err, words.data, words.len);
+    buf_done(&words);
     finish(console, 1, OUTCOME_LOST);
 }
 
@@ -109,11 +105,17 @@ static int add_document(struct buf *out, const struct job *job) {
 
 static void job_finished(struct job *job) {
     struct console *console = job->owner;
-    int r = console->compose.document ? add_document(&console->out.pending, job)
-                                      : report_job(console->config, job, &console->out.pending, &console->err.pending);
+    struct buf out, err;
+    buf_init(&out, CONSOLE_MAX);
+    buf_init(&err, CONSOLE_MAX);
+    int r = console->compose.document ? add_document(&out, job) : report_job(console->config, job, &out, &err);
     enum outcome outcome = r < 0 ? OUTCOME_LOST : job->outcome;
     if (r < 0)
         log_error("no memory to say how it ended");
+    print(&console->out, out.data, out.len);
+    print(&console->err, err.data, err.len);
+    buf_done(&out);
+    buf_done(&err);
     console->job = NULL;
     finish(console, 0, outcome);
     job_unref(job);
@@ -126,7 +128,7 @@ static int submit(struct console *console, struct request_error *ret_error) {
     struct job *job;
     int r = compose_finish(&console->compose, ret_error);
     if (r == 0)
-        r = request_parse(console->config, body->data, body->len, false, &job, ret_error);
+        r = request_parse(console->config, body->data, body->len, !console->compose.document, &job, ret_error);
     buf_done(body);
     if (r != 0)
         return r;
@@ -192,8 +194,13 @@ int console_start(struct console *console, uv_loop_t *loop, struct runs *runs, c
     console->request.data = console;
     frame_reader_init(&console->part, CONSOLE_MAX);
     compose_init(&console->compose, config);
-    if ((r = open_stream(console, &console->out, loop, fd_steal(&take_fds[CONSOLE_STDOUT]))) < 0 ||
-        (r = open_stream(console, &console->err, loop, fd_steal(&take_fds[CONSOLE_STDERR]))) < 0 ||
+    console->printed_fd = fd_steal(&take_fds[CONSOLE_PRINTED]);
+    console->out = (struct console_source){console, CONSOLE_STDOUT};
+    console->err = (struct console_source){console, CONSOLE_STDERR};
+    console->printed.data = console;
+    buf_init(&console->pending, CONSOLE_MAX);
+    /* uv_poll_init() makes it non-blocking, which is the pipe's end here only. */
+    if ((r = uv_poll_init(loop, &console->printed, console->printed_fd)) < 0 ||
         (r = uv_poll_init(loop, &console->request, console->request_fd)) < 0)
         return r;
     return uv_poll_start(&console->request, UV_READABLE, request_ready);

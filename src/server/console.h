@@ -9,6 +9,7 @@
 
 #include "server/compose.h"
 #include "server/run.h"
+#include "wire/console.h"
 #include "wire/frame.h"
 #include "wire/message.h"
 
@@ -17,13 +18,10 @@
 
 struct console;
 
-/* Where the user's stdout or stderr is copied from. */
-struct console_stream {
+/* One of the script's two streams. */
+struct console_source {
     struct console *console;
-    uv_poll_t poll;
-    int fd;
-    struct buf pending; /* printed and not yet taken */
-    size_t sent;
+    enum console_printed kind;
 };
 
 struct console {
@@ -36,8 +34,12 @@ struct console {
     struct compose compose;
     int stdin_fd; /* until the job has it */
     struct job *job; /* NULL before and behind it */
-    struct console_stream out;
-    struct console_stream err;
+    struct console_source out;
+    struct console_source err;
+    int printed_fd;
+    uv_poll_t printed;
+    struct buf pending; /* printed and not yet taken */
+    size_t sent;
     struct console_end end; /* what the manager is told when all is written */
     bool ended;
 };

@@ -109,7 +109,7 @@ static void hear_manager(uv_poll_t *poll, int status, int events) {
         } else if (message.kind == MESSAGE_LEAVE) {
             daemon_close_door(&server->http.daemon, true);
             drain_shut(&server->drain);
-        } else if (message.kind == MESSAGE_CONSOLE && fds[CONSOLE_STDERR] >= 0) {
+        } else if (message.kind == MESSAGE_CONSOLE && fds[CONSOLE_PRINTED] >= 0) {
             open_console(server, fds);
         }
         message_close_fds(fds);

@@ -1,7 +1,7 @@
-/* What the command line of `run` says, on its way to the server: frames (frame.h), each with one of these as its kind,
- * CONSOLE_END behind the last.
+/* What the command line of `run` and the server say to each other, over two pipes: frames (frame.h), each with one of
+ * these as its kind.
  *
- * All of it is raw, as the user gave it. The server makes the request of it that a client would have sent
+ * On the way to the server CONSOLE_END is behind the last. All of it is raw, as the user gave it. The server makes the request of it that a client would have sent
  * (src/server/compose.c), so that the command line needs to know neither JSON nor base64.
  */
 #ifndef PX_WIRE_CONSOLE_H
@@ -20,6 +20,12 @@ enum console_part {
     CONSOLE_CONVERT,  /* empty */
     CONSOLE_DOCUMENT, /* empty: nothing is printed but one JSON document at the end */
     CONSOLE_END,      /* empty */
+};
+
+/* On the way back, in the order in which it is to be written. */
+enum console_printed {
+    CONSOLE_STDOUT = 1, /* bytes for standard output */
+    CONSOLE_STDERR,     /* bytes for standard error */
 };
 
 /* Bytes of a request at most, as it is composed; beside that each thing in it has its own limit. */

@@ -158,9 +158,9 @@ enum { MESSAGE_ALIVE_MS = 1000 };
 /* What comes along with MESSAGE_RUN; stdin only where a request has some. */
 enum run_fd { RUN_CHANNEL, RUN_STDOUT, RUN_STDERR, RUN_STDIN };
 
-/* What comes along with MESSAGE_CONSOLE: the request (console.h) and the script's stdin to read, what is printed to
- * write. All are pipes. */
-enum console_fd { CONSOLE_REQUEST, CONSOLE_STDIN, CONSOLE_STDOUT, CONSOLE_STDERR };
+/* What comes along with MESSAGE_CONSOLE: the request (console.h) and the script's stdin to read, what is printed
+ * (console.h) to write. All are pipes. */
+enum console_fd { CONSOLE_REQUEST, CONSOLE_STDIN, CONSOLE_PRINTED, CONSOLE_FDS };
 
 /* So many messages are read from one peer before others are looked at: one that was taken over must not
  * keep the reader from its signals and deadlines. */

@@ -103,6 +103,14 @@ def test_lines_pass_while_the_script_runs(script):
     child.communicate()
 
 
+def test_both_streams_come_in_their_order(script):
+    text = "import os\ndef main():\n    for n in range(50): os.write(1 + n % 2, b'%d\\n' % n)\n    print('last')\n    return 1 / 0"
+    path = script(text)
+    done = run(path, command=["/bin/sh", "-c", '"$@" 2>&1', "sh", *arguments_of(path)])
+    lines = done.stdout.decode().splitlines()
+    assert lines[:52] == [*map(str, range(50)), "last", "Traceback (most recent call last):"], done
+
+
 def test_bytes_are_left_alone(script):
     data = bytes(range(256)) * 5000
     text = "import sys\ndef main():\n    data = sys.stdin.buffer.read()\n    sys.stdout.buffer.write(data); sys.stderr.buffer.write(data[::-1])\n    return len(data)"

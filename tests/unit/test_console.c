@@ -1,4 +1,4 @@
-/* server/console: one request in, its streams out as they come, and the manager is told the end behind all of it. */
+/* server/console: one request in, what is printed out as it comes, and the manager is told the end behind all of it. */
 #include "runs_scene.h"
 
 #include "server/console.h"
@@ -11,17 +11,17 @@ struct console_scene {
     struct runs_scene runs;
     struct console console;
     int control[2];             /* the manager's end and the server's */
-    int ends[MESSAGE_MAX_FDS]; /* the command line's */
+    int ends[CONSOLE_FDS];      /* the command line's */
 };
 
 static void begin(struct console_scene *scene) {
-    int theirs[MESSAGE_MAX_FDS];
+    int theirs[MESSAGE_MAX_FDS] = {-1, -1, -1, -1};
     runs_scene_begin(&scene->runs, 1, 1);
     assert_int_equal(message_pair(scene->control), 0);
     assert_int_equal(fcntl(scene->control[0], F_SETFL, O_NONBLOCK), 0);
-    for (int i = 0; i < MESSAGE_MAX_FDS; i++) {
+    for (int i = 0; i < CONSOLE_FDS; i++) {
         int ends[2];
-        bool they_read = i == CONSOLE_REQUEST || i == CONSOLE_STDIN;
+        bool they_read = i != CONSOLE_PRINTED;
         assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
         scene->ends[i] = ends[they_read];
         theirs[i] = ends[!they_read];
@@ -30,22 +30,21 @@ static void begin(struct console_scene *scene) {
     }
     assert_int_equal(console_start(&scene->console, &scene->runs.loop, &scene->runs.runs, &scene->runs.config,
                                    scene->control[1], theirs), 0);
-    for (int i = 0; i < MESSAGE_MAX_FDS; i++)
+    for (int i = 0; i < CONSOLE_FDS; i++)
         assert_int_equal(theirs[i], -1);
 }
 
 static void end(struct console_scene *scene) {
     uv_close((uv_handle_t *)&scene->console.request, NULL);
-    uv_close((uv_handle_t *)&scene->console.out.poll, NULL);
-    uv_close((uv_handle_t *)&scene->console.err.poll, NULL);
+    uv_close((uv_handle_t *)&scene->console.printed, NULL);
     runs_scene_turn(&scene->runs);
-    buf_done(&scene->console.out.pending);
-    buf_done(&scene->console.err.pending);
+    buf_done(&scene->console.pending);
     frame_reader_done(&scene->console.part);
     compose_done(&scene->console.compose);
     fd_close(scene->console.request_fd);
     fd_close(scene->console.stdin_fd);
-    message_close_fds(scene->ends);
+    for (int i = 0; i < CONSOLE_FDS; i++)
+        fd_close(scene->ends[i]);
     fd_close(scene->control[0]);
     fd_close(scene->control[1]);
     runs_scene_end(&scene->runs);
@@ -67,17 +66,36 @@ static void submit(struct console_scene *scene, bool document, struct runs_worke
     runs_scene_take(&scene->runs, 0, scene->console.job, ret_worker);
 }
 
-static void assert_reads(struct console_scene *scene, enum console_fd which, const char *text) {
-    char got[1024];
-    runs_scene_turn(&scene->runs);
-    ssize_t n = read(scene->ends[which], got, sizeof got);
-    assert_int_equal(n, (ssize_t)strlen(text));
-    assert_memory_equal(got, text, (size_t)n);
+/* Replaces frames by what is in them, behind "1" or "2" for the stream of each where it is wanted. The length that is left. */
+static size_t take_apart(char *data, size_t size, bool with_stream) {
+    size_t from = 0, to = 0;
+    while (from < size) {
+        struct frame_header header;
+        assert_true(size - from > sizeof header);
+        memcpy(&header, data + from, sizeof header);
+        from += sizeof header;
+        assert_true(header.length > 0 && header.length <= size - from);
+        if (with_stream)
+            data[to++] = (char)('0' + header.kind);
+        memmove(data + to, data + from, header.length);
+        to += header.length;
+        from += header.length;
+    }
+    return to;
 }
 
-static void assert_waits(struct console_scene *scene, enum console_fd which) {
+static void assert_reads(struct console_scene *scene, const char *text) {
+    char got[1024];
+    runs_scene_turn(&scene->runs);
+    ssize_t n = read(scene->ends[CONSOLE_PRINTED], got, sizeof got);
+    assert_true(n > 0);
+    assert_int_equal(take_apart(got, (size_t)n, true), strlen(text));
+    assert_memory_equal(got, text, strlen(text));
+}
+
+static void assert_waits(struct console_scene *scene) {
     char got;
-    assert_int_equal(read(scene->ends[which], &got, 1), -1);
+    assert_int_equal(read(scene->ends[CONSOLE_PRINTED], &got, 1), -1);
     assert_int_equal(errno, EAGAIN);
 }
 
@@ -87,14 +105,13 @@ static void assert_not_told(struct console_scene *scene) {
     assert_int_equal(message_receive(scene->control[0], &message, fds), -EAGAIN);
 }
 
-/* Both streams have ended then. */
+/* Nothing more is printed then. */
 static void assert_told(struct console_scene *scene, uint32_t refused, enum outcome outcome) {
     struct message message;
     int fds[MESSAGE_MAX_FDS];
     char got;
     runs_scene_turn(&scene->runs);
-    assert_int_equal(read(scene->ends[CONSOLE_STDOUT], &got, 1), 0);
-    assert_int_equal(read(scene->ends[CONSOLE_STDERR], &got, 1), 0);
+    assert_int_equal(read(scene->ends[CONSOLE_PRINTED], &got, 1), 0);
     assert_int_equal(message_receive(scene->control[0], &message, fds), 1);
     assert_int_equal(message.kind, MESSAGE_OUTCOME);
     assert_int_equal(message.end.refused, refused);
@@ -121,13 +138,15 @@ static void test_a_run(void **state) {
     runs_scene_print(scene.ends[CONSOLE_STDIN], "in"); /* past the server */
     assert_int_equal(read(worker.fds[RUN_STDIN], got, sizeof got), 2);
     runs_scene_print(worker.fds[RUN_STDOUT], "out\x1b\n");
-    assert_reads(&scene, CONSOLE_STDOUT, "out\x1b\n"); /* as it comes, as it is */
+    assert_reads(&scene, "1out\x1b\n"); /* as it comes, as it is */
     runs_scene_print(worker.fds[RUN_STDERR], "err\n");
-    assert_reads(&scene, CONSOLE_STDERR, "err\n");
+    runs_scene_turn(&scene.runs);
+    runs_scene_print(worker.fds[RUN_STDOUT], "more\n");
+    assert_reads(&scene, "2err\n1more\n"); /* in their order */
     runs_scene_assert_quiet(&scene.runs);
     runs_scene_print(worker.fds[RUN_STDOUT], "last\n");
     finish(&scene, &worker, FRAME_RESULT, "[1]");
-    assert_reads(&scene, CONSOLE_STDOUT, "last\n[1]\n");
+    assert_reads(&scene, "1last\n1[1]\n");
     assert_told(&scene, 0, OUTCOME_OK);
     end(&scene);
 }
@@ -141,12 +160,14 @@ static void test_a_document(void **state) {
     submit(&scene, true, &worker);
     runs_scene_print(worker.fds[RUN_STDOUT], "out\n");
     runs_scene_turn(&scene.runs);
-    assert_waits(&scene, CONSOLE_STDOUT);
+    assert_waits(&scene);
     finish(&scene, &worker, FRAME_NO_MAIN, "");
     runs_scene_turn(&scene.runs);
-    ssize_t n = read(scene.ends[CONSOLE_STDOUT], got, sizeof got - 1);
-    assert_true(n > 0 && got[n - 1] == '\n');
-    got[n] = '\0';
+    ssize_t n = read(scene.ends[CONSOLE_PRINTED], got, sizeof got - 1);
+    assert_true(n > 0);
+    got[take_apart(got, (size_t)n, true)] = '\0';
+    assert_int_equal(got[0], '1');
+    assert_int_equal(got[strlen(got) - 1], '\n');
     assert_non_null(strstr(got, "\"stdout\": \"out\\n\""));
     assert_non_null(strstr(got, "\"outcome\": \"no_main\""));
     assert_told(&scene, 0, OUTCOME_NO_MAIN);
@@ -156,7 +177,7 @@ static void test_a_document(void **state) {
 /* A reader that takes its time holds up the script, not the server; nothing is lost, and the end waits for it. */
 static void test_a_slow_reader(void **state) {
     enum { SIZE = 1 << 20 };
-    static char data[SIZE], got[SIZE + 16];
+    static char data[SIZE], got[2 * SIZE];
     struct console_scene scene;
     struct runs_worker worker;
     size_t written = 0, length = 0;
@@ -178,14 +199,15 @@ static void test_a_slow_reader(void **state) {
         if (written == SIZE && n >= 0 && scene.console.job != NULL && length > SIZE / 2)
             finish(&scene, &worker, FRAME_RESULT, "7");
         runs_scene_turn(&scene.runs);
-        n = read(scene.ends[CONSOLE_STDOUT], got + length, 4096);
+        n = read(scene.ends[CONSOLE_PRINTED], got + length, 4096);
         length += n > 0 ? (size_t)n : 0;
-        if (scene.console.out.pending.len > 0)
+        if (scene.console.pending.len > 0)
             assert_not_told(&scene);
     }
     runs_scene_turn(&scene.runs);
-    for (ssize_t n; (n = read(scene.ends[CONSOLE_STDOUT], got + length, sizeof got - length)) > 0;)
+    for (ssize_t n; (n = read(scene.ends[CONSOLE_PRINTED], got + length, sizeof got - length)) > 0;)
         length += (size_t)n;
+    length = take_apart(got, length, false);
     assert_int_equal(length, SIZE + 2);
     assert_memory_equal(got, data, SIZE);
     assert_memory_equal(got + SIZE, "7\n", 2);
@@ -200,7 +222,7 @@ static void test_a_reader_that_is_gone(void **state) {
     (void)state;
     begin(&scene);
     submit(&scene, false, &worker);
-    scene.ends[CONSOLE_STDOUT] = fd_close(scene.ends[CONSOLE_STDOUT]);
+    scene.ends[CONSOLE_PRINTED] = fd_close(scene.ends[CONSOLE_PRINTED]);
     runs_scene_print(worker.fds[RUN_STDOUT], "out");
     runs_scene_turn(&scene.runs);
     runs_scene_assert_quiet(&scene.runs);
@@ -214,7 +236,7 @@ static void test_a_wrong_request_is_refused(void **state) {
     begin(&scene);
     say(&scene, CONSOLE_SCRIPT, "script");
     say(&scene, CONSOLE_INPUT, "{\x1b");
-    assert_reads(&scene, CONSOLE_STDERR, "python-executor: --input is not JSON: expected a string at byte 1.\n");
+    assert_reads(&scene, "2python-executor: --input is not JSON: expected a string at byte 1.\n");
     assert_told(&scene, 1, OUTCOME_OK);
     assert_null(scene.console.job);
     end(&scene);
@@ -226,7 +248,7 @@ static void test_a_request_without_an_end(void **state) {
     begin(&scene);
     say(&scene, CONSOLE_SCRIPT, "script");
     scene.ends[CONSOLE_REQUEST] = fd_close(scene.ends[CONSOLE_REQUEST]);
-    assert_reads(&scene, CONSOLE_STDERR, "python-executor: The request did not come to its end, or is too large.\n");
+    assert_reads(&scene, "2python-executor: The request did not come to its end, or is too large.\n");
     assert_told(&scene, 1, OUTCOME_OK);
     end(&scene);
 }
@@ -239,7 +261,7 @@ static void test_a_zygote_that_dies(void **state) {
     submit(&scene, false, &worker);
     scene.runs.zygotes[0] = fd_close(scene.runs.zygotes[0]);
     runs_scene_close_worker(&worker);
-    assert_reads(&scene, CONSOLE_STDERR, "python-executor: lost: there was no worker for it, or the zygote has died\n");
+    assert_reads(&scene, "2python-executor: lost: there was no worker for it, or the zygote has died\n");
     assert_told(&scene, 0, OUTCOME_LOST);
     end(&scene);
 }

@@ -3,6 +3,8 @@
 
 #include "base/fd.h"
 #include "cli/pump.h"
+#include "wire/console.h"
+#include "wire/frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +62,55 @@ static void test_a_text_that_is_larger_than_a_pipe(void **state) {
     assert_int_equal(read(out[0], got, 1), 0);
     assert_int_equal(joined(&pump), 0);
     close(out[0]);
+}
+
+static void send_frame(int fd, uint32_t kind, const char *text) {
+    const struct iovec piece = {(void *)text, strlen(text)};
+    assert_int_equal(frame_write(fd, (enum frame_kind)kind, &piece, 1), 0);
+}
+
+/* Standard output and standard error are the pump's while it runs. */
+static void test_what_is_printed(void **state) {
+    struct pump pump;
+    char got[16] = "";
+    int in[2], out[2], kept[2] = {dup(STDOUT_FILENO), dup(STDERR_FILENO)};
+    (void)state;
+    make_pipe(in);
+    make_pipe(out);
+    assert_int_equal(pump_start_printed(&pump, in[0]), 0);
+    fflush(stdout);
+    dup2(out[1], STDOUT_FILENO);
+    dup2(out[1], STDERR_FILENO);
+    send_frame(in[1], CONSOLE_STDOUT, "ab");
+    send_frame(in[1], CONSOLE_STDERR, "c");
+    send_frame(in[1], CONSOLE_STDOUT, "d");
+    int r = fd_read_all(out[0], got, 4);
+    close(in[1]);
+    int error = joined(&pump);
+    dup2(kept[0], STDOUT_FILENO);
+    dup2(kept[1], STDERR_FILENO);
+    for (size_t i = 0; i < 2; i++) {
+        close(kept[i]);
+        close(out[i]);
+    }
+    assert_int_equal(r, 0);
+    assert_string_equal(got, "abcd");
+    assert_int_equal(error, 0);
+}
+
+/* The server has died, perhaps within what it was about to say. */
+static void test_what_is_printed_ends_early(void **state) {
+    const struct frame_header header = {.kind = CONSOLE_STDOUT, .length = 100};
+    (void)state;
+    for (size_t size = 0; size <= sizeof header; size++) {
+        struct pump pump;
+        int in[2];
+        make_pipe(in);
+        assert_int_equal(pump_start_printed(&pump, in[0]), 0);
+        assert_int_equal(fd_write_all(in[1], &header, size), 0);
+        close(in[1]);
+        assert_int_equal(joined(&pump), 0);
+    }
 }
 
 static void test_nobody_reads(void **state) {
@@ -123,6 +174,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_and_their_end),
         cmocka_unit_test(test_a_text_that_is_larger_than_a_pipe),
+        cmocka_unit_test(test_what_is_printed),
+        cmocka_unit_test(test_what_is_printed_ends_early),
         cmocka_unit_test(test_nobody_reads),
         cmocka_unit_test(test_streams_that_do_not_block),
         cmocka_unit_test(test_what_cannot_be_read),
