@@ -26,8 +26,8 @@ struct pump {
 int pump_start(struct pump *pump, int take_from, int take_to);
 int pump_start_text(struct pump *pump, struct buf *take_text, int take_to);
 
-/* The same for what is printed (wire/console.h): each frame goes to standard output or standard error, in their order. Where it
- * cannot be written `to` is the one of them that did not take it. */
+/* The same for what is printed (wire/console.h): each frame goes to standard output or standard error, in their order.
+ * Where that fails `to` is the one of them that did not take it. */
 int pump_start_printed(struct pump *pump, int take_from);
 
 /* Behind POLLHUP on `done`: pump->error, and the pump does not run any more. */

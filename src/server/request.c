@@ -5,9 +5,9 @@
  */
 #include "server/request.h"
 
+#include "base/utf8.h"
 #include "server/files.h"
 #include "server/json.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* What the command line of `run` and the server say to each other, over two pipes: frames (frame.h), each with one of
  * these as its kind.
  *
- * On the way to the server CONSOLE_END is behind the last. All of it is raw, as the user gave it. The server makes the request of it that a client would have sent
- * (src/server/compose.c), so that the command line needs to know neither JSON nor base64.
+ * What goes to the server ends with CONSOLE_END, and is raw, as the user gave it. The server makes the request of it that
+ * a client would have sent (src/server/compose.c), so that the command line needs to know neither JSON nor base64.
  */
 #ifndef PX_WIRE_CONSOLE_H
 #define PX_WIRE_CONSOLE_H
