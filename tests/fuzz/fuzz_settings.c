@@ -18,10 +18,13 @@ static void drop_line(void *context, enum log_level level, const struct line *li
 }
 
 /* Ended by NULL; to be freed, each. */
-static size_t split(struct input part, char *ret_lines[LINES + 1]) {
+static size_t split(struct input part, bool with_empty, char *ret_lines[LINES + 1]) {
     size_t count = 0;
-    while (part.size > 0 && count < LINES)
-        ret_lines[count++] = input_text(input_part(&part, '\n'));
+    while (part.size > 0 && count < LINES) {
+        struct input line = input_part(&part, '\n');
+        if (with_empty || (line.size > 0 && *line.data != '\0'))
+            ret_lines[count++] = input_text(line);
+    }
     ret_lines[count] = NULL;
     return count;
 }
@@ -90,8 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *flags[LINES + 1], *variables[LINES + 1], **before = environ;
     struct settings settings;
     struct failure failure = {0};
-    size_t lines = 0, count = split(input_part(&input, PART), flags);
-    split(input_part(&input, PART), variables);
+    size_t lines = 0, count = split(input_part(&input, PART), true, flags);
+    split(input_part(&input, PART), false, variables); /* getenv(3) reads two bytes of each */
     log_divert(drop_line, &lines);
     environ = variables;
     int r = read_all(&settings, flags, count, input, &failure);
