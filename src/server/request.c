@@ -247,7 +247,7 @@ static int read_script(const struct config *config, struct json_span string, str
     size_t size;
     if (json_text_size(string, &size) == 0 && size > config->script_kb << 10)
         return refuse(ret_error, 413, "Script is too large: %zu bytes, the limit is %llu.", size,
-                      (unsigned long long)(config->script_kb << 10));
+                      (unsigned long long)config->script_kb << 10);
     return read_text(string, "script", ret_text, ret_error);
 }
 

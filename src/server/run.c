@@ -195,7 +195,7 @@ static int start(struct runs *runs, struct job *job) {
 /* Of a zygote that is not there yet pool.h tells when it is. */
 static int try_to_start(struct runs *runs, struct job *job) {
     int r = start(runs, job);
-    runs->retry_us = r < 0 && r != -ENOTCONN ? clock_us() + RETRY_MS * 1000 : 0;
+    runs->retry_us = r < 0 && r != -ENOTCONN ? clock_us() + RETRY_MS * 1000ull : 0;
     return r;
 }
 

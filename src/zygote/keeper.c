@@ -123,7 +123,7 @@ void keeper_enforce(struct crew *crew) {
             continue;
         if (now >= deadline_us(member))
             end(member, ENDING_DEADLINE);
-        else if (now - member->started_us >= SAMPLE_MS * 1000)
+        else if (now - member->started_us >= SAMPLE_MS * 1000ull)
             look_at(crew, member, &usage, &visible);
         if (member->killed_for == 0 && usage.system_us > system_us) {
             system_us = usage.system_us;
@@ -136,7 +136,7 @@ void keeper_enforce(struct crew *crew) {
 
 int keeper_timeout_ms(const struct crew *crew) {
     uint64_t now = clock_us();
-    uint64_t left = SAMPLE_MS * 1000;
+    uint64_t left = SAMPLE_MS * 1000ull;
     if (crew->running == 0)
         return -1;
     for (size_t i = 0; i < CREW_MAX; i++) {

@@ -246,7 +246,7 @@ static void say_alive(struct zygote *zygote) {
     int unread = 0;
     if (!zygote->announced || now < zygote->alive_us)
         return;
-    zygote->alive_us = now + MESSAGE_ALIVE_MS * 1000;
+    zygote->alive_us = now + MESSAGE_ALIVE_MS * 1000ull;
     if (ioctl(INHERIT_CONTROL, SIOCOUTQ, &unread) < 0 || unread < UNREAD_MAX)
         (void)message_send(INHERIT_CONTROL, &message, NULL, 0);
 }
