@@ -7,8 +7,14 @@
 #   make image-test [IMAGE_PROFILES="docker restricted gvisor"] [IMAGE_ONLY=contract]
 #                build the container image, look at it, and run the same corpora against it, in some profiles or in all, or
 #                some categories of them
-#   make check-hardening
-#                look at the programs that were built: what the compiler and the linker put into them
+#   make check   all of these, one after the other, which takes an hour or two:
+#     check-hardening  what the compiler and the linker put into the programs
+#     check-tidy       clang-tidy, cppcheck and gcc's -fanalyzer over src/
+#     check-valgrind   valgrind over the unit tests, and over a server that answers
+#     check-tsan       ThreadSanitizer where there are threads
+#     check-asan       every test, under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make coverage [TESTS="tests/integration tests/security"]
+#                which lines the tests run: all of them, or unit tests and these
 #   make build   build into build/
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make uninstall
@@ -36,7 +42,7 @@
 .DEFAULT_GOAL = build
 .PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak soak faults clean packages \
         test-packages security-packages \
-        bench-packages sanitize check-hardening
+        bench-packages check check-hardening check-tidy check-valgrind check-tsan check-asan coverage analysis-packages
 
 # With make -j as well: what is to be built takes the packages.
 .NOTPARALLEL:
@@ -52,13 +58,28 @@ test: packages test-packages build
 test-security: packages security-packages build
 	@/usr/bin/python3 tests/tiers/run.py build $(TIERS)
 
-# The same tests against a build with AddressSanitizer and UndefinedBehaviorSanitizer.
-sanitize: packages test-packages
-	@tools/build build-sanitize -Db_sanitize=address,undefined -Db_lundef=false
-	@/usr/bin/python3 tests/run.py build-sanitize
+check: check-hardening check-tidy check-valgrind check-tsan check-asan
 
 check-hardening: packages build
 	@/usr/bin/python3 tests/hardening.py build
+
+check-tidy: packages analysis-packages
+	@tools/build build
+	@[ -f build-tidy/build.ninja ] || CC=clang meson setup build-tidy -Dwerror=false -Deditor=plain >/dev/null
+	@/usr/bin/python3 tests/analysis/read.py build build-tidy
+
+check-valgrind: packages test-packages analysis-packages
+	@/usr/bin/python3 tests/analysis/valgrind.py build-valgrind
+
+check-tsan: packages test-packages build
+	@/usr/bin/python3 tests/analysis/tsan.py build build-tsan
+
+check-asan: packages test-packages
+	@tools/build build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	@/usr/bin/python3 tests/run.py build-asan
+
+coverage: packages test-packages analysis-packages
+	@/usr/bin/python3 tests/analysis/coverage.py build-coverage $(TESTS)
 
 .PHONY: fuzz fuzz-keep
 FUZZ_SECONDS = 60
@@ -133,6 +154,9 @@ bench-packages:
 
 security-packages:
 	@tools/packages security
+
+analysis-packages:
+	@tools/packages analysis
 
 clean:
 	rm -rf build build-*

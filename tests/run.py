@@ -57,12 +57,13 @@ def unit_tests(build):
 
 def black_box_tests(build, arguments):
     """(passed, failed, skipped) of pytest. It has a process for each core, and a file of tests is one process's."""
+    paths = [] if any(os.path.exists(os.path.join(ROOT, word)) for word in arguments) else [os.path.join(ROOT, "tests")]
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
         result = subprocess.run(
             ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "--dist=loadfile",
              f"--junit-xml={report}",
-             os.path.join(ROOT, "tests"), *arguments],
+             *paths, *arguments],
             env={**os.environ, "BUILD": os.path.abspath(build), "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=ROOT, stdin=subprocess.DEVNULL,
         )
