@@ -4,6 +4,9 @@
 #   make test    install what is missing, build, run every test
 #   make test-security [TIERS="user gvisor"]
 #                run the contract and attack corpora on every platform, or on some: see tests/tiers
+#   make second-opinion [TIERS="user gvisor"] [SECONDS=30] [SEED=N] [RENEW=1]
+#                make every system call there is in a worker with drawn arguments, for SECONDS in each tier, look from outside
+#                that nothing changed, and compare how a worker is confined with what is kept, or keep it anew
 #   make image-test [IMAGE_PROFILES="docker restricted gvisor"] [IMAGE_ONLY=contract]
 #                build the container image, look at it, and run the same corpora against it, in some profiles or in all, or
 #                some categories of them
@@ -91,6 +94,11 @@ fuzz:
 
 fuzz-keep:
 	@$(FUZZ) --keep $(FUZZERS)
+
+.PHONY: second-opinion
+SECONDS = 30
+second-opinion: packages security-packages build
+	@/usr/bin/python3 tests/second_opinion/main.py build $(TIERS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(RENEW),--renew)
 
 image-test: security-packages
 	@/usr/bin/python3 tests/tiers/image.py build $(IMAGE_PROFILES) $(if $(IMAGE_ONLY),--only=$(IMAGE_ONLY))

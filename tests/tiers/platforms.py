@@ -74,9 +74,14 @@ class Tier:
     def command(self, *command):
         raise NotImplementedError
 
+    def manager(self, process):
+        """The pid of the manager that `process` started; None where the host does not see it."""
+        raise NotImplementedError
+
     def footprint(self, process):
         """What the service that `process` started occupies now."""
-        raise NotImplementedError
+        pid = self.manager(process)
+        return footprint.measure(pid) if pid else None
 
     def clean(self):
         """Ends what process.kill() does not."""
@@ -99,8 +104,8 @@ class Host(Tier):
     def command(self, *command):
         return [sys.executable, os.path.join(HERE, "launch.py"), *self.options, self.stage, *command]
 
-    def footprint(self, process):
-        return footprint.measure(process.pid)
+    def manager(self, process):
+        return process.pid
 
 
 class Container(Tier):
@@ -114,7 +119,7 @@ class Container(Tier):
         super().prepare(folder, cache)
         self.contents = self.what_is_inside(cache)
         self.container = f"python-executor-{os.getpid()}-{self.name}"
-        self.manager = None
+        self.pid = None
         self.options = (*self.options, *self.security(cache))
 
     def security(self, cache):
@@ -139,11 +144,11 @@ class Container(Tier):
         return subprocess.run(self.podman(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True, timeout=60, check=False).stdout.strip()
 
-    def footprint(self, process):
+    def manager(self, process):
         del process  # that is podman
-        if not self.manager:
-            self.manager = int(self.ask_podman("inspect", "--format={{.State.Pid}}", self.container) or 0)
-        return footprint.measure(self.manager) if self.manager else None
+        if not self.pid:
+            self.pid = int(self.ask_podman("inspect", "--format={{.State.Pid}}", self.container) or 0)
+        return self.pid or None
 
     def clean(self):
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -188,10 +193,16 @@ class GVisor(Container):
         flags = [f"--runtime-flag={flag}" for flag in self.flags]
         return super().podman(*flags, *arguments)
 
+    def manager(self, process):
+        return None
+
+    def inside(self, program, *arguments):
+        """The output of one of our programs, run beside the service."""
+        return self.ask_podman("exec", self.container, "/usr/bin/python3", f"{SRV}/{program}", *arguments)
+
     def footprint(self, process):
         """Its processes are not the host's: they are counted inside."""
-        del process
-        text = self.ask_podman("exec", self.container, "/usr/bin/python3", f"{SRV}/footprint.py", "1")
+        text = self.inside("footprint.py", "1")
         return json.loads(text) if text else None
 
 

@@ -27,12 +27,17 @@ import corpus
 import platforms
 import prepare
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "second_opinion"))
+import opinion  # noqa: E402
+
 # Tiers; with more than there are CPUs innocent scripts run into their time limit.
 AT_ONCE = int(os.environ.get("JOBS") or os.cpu_count() or 1)
 START = 60  # seconds until the service must be ready
 END = 15  # seconds to end after SIGTERM
 READY = re.compile(r"^ready in [0-9.]+ s, listening on http://[0-9.]+:([0-9]+)$", re.M)
 HERE = os.path.dirname(os.path.abspath(__file__))
+BESIDE = [os.path.join(HERE, name) for name in ("probe.py", "footprint.py")] + [
+    os.path.join(os.path.dirname(opinion.__file__), name) for name in ("outside.py", "portrait.py")]  # run in a tier
 
 
 class Stopped(Exception):
@@ -140,8 +145,7 @@ class Run:
         """A folder that every tier sees as /srv: the programs, and what looks at the platform."""
         stage = os.path.join(self.folder, "stage")
         os.mkdir(stage, 0o755)
-        for path in [os.path.join(self.build, name) for name in prepare.PROGRAMS] + [
-                os.path.join(HERE, name) for name in ("probe.py", "footprint.py")]:
+        for path in [os.path.join(self.build, name) for name in prepare.PROGRAMS] + BESIDE:
             shutil.copy(path, stage)
         return stage
 
@@ -182,11 +186,15 @@ class Run:
                 service.process.wait()
             for name, why in tier.also():
                 self.report.add(tier, "start", name, why)
-            corpus.run(tier, service.process, port, self.only, self.report)
+            self.attack(tier, service.process, port)
             self.report.add(tier, "start", "ends on SIGTERM", service.end())
         finally:
             service.kill()
             self.services.discard(service)
+
+    def attack(self, tier, process, port):
+        """What the service is put to."""
+        corpus.run(tier, process, port, self.only, self.report)
 
     def run_tier(self, tier):
         begin = time.monotonic()
@@ -221,6 +229,15 @@ class Run:
         for path in reversed(below):
             subprocess.run(["umount", "--lazy", path], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class WithSecondOpinion(Run):
+    """The same, and what tests/second_opinion has to say in short."""
+
+    def attack(self, tier, process, port):
+        super().attack(tier, process, port)
+        if not self.only or opinion.CATEGORY in self.only:
+            opinion.short(tier, process, port, self.report)
 
 
 def processes_with(path):
@@ -288,7 +305,7 @@ def run_all(run, tiers, other=None):
 
 def main():
     options, tiers = arguments(platforms.all_tiers())
-    return run_all(Run(options.build, options.only, options.serve), tiers)
+    return run_all(WithSecondOpinion(options.build, options.only, options.serve), tiers)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""Sends the calls to workers, as any client sends scripts, and takes down what each of them gave.
+
+A call that ends its worker does not end the sweep: the next run begins behind it. Since it may be the one before that
+did the harm, it is tried again alone, in a worker of its own, with the same arguments.
+"""
+import collections
+import concurrent.futures
+import errno
+import json
+import os
+import re
+import time
+
+from calls import CALLS, KINDS
+from client import ask
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MARK = 0x7669657777656976  # with which the view makes its own calls; whoever reads its source knows it
+A_RUN = 200  # calls
+AT_ONCE = 3  # runs
+LINE = re.compile(r"^!(?P<pid>\d+)$|^@(?P<number>-?\d+) (?P<part>\d+) (?P<arguments>[0-9a-f]+(?: [0-9a-f]+){5})$|^=(?P<answer>-?\d+)$", re.M)
+ENDED = "ended"
+
+Record = collections.namedtuple("Record", "entry number part arguments pid answer")  # answer: None where it ended the run
+
+
+def source(name, targets):
+    with open(os.path.join(HERE, name), encoding="utf-8") as file:
+        return f"T = {targets!r}\n" + file.read()
+
+
+class Silence(Exception):
+    """The service does not answer."""
+
+
+class Sweep:
+    """`patience_ms` is what a run may take: a call that no signal wakes costs it. `until` ends the sweep early."""
+
+    def __init__(self, port, targets, seed, patience_ms, until=float("inf")):
+        self.port, self.targets, self.seed, self.patience_ms, self.until = port, targets, seed, patience_ms, until
+        self.runs, self.outcomes = 0, collections.Counter()
+
+    def send(self, entry, calls):
+        """(records, whether it came to its end) of one run."""
+        targets = {**self.targets, "entry": entry, "seed": self.seed, "kinds": KINDS, "mark": MARK, "calls": calls}
+        body = {"script": source("inside.py", targets), "details": True, "limits": {"wall_ms": self.patience_ms}}
+        for _ in range(5):
+            answer = ask(self.port, "POST", "/execute", json.dumps(body).encode(), timeout=60)
+            if answer.status not in (0, 503):
+                break
+            time.sleep(1)
+        else:
+            raise Silence(str(answer))
+        self.runs += 1
+        self.outcomes[answer.keys.get("outcome", str(answer.status))] += 1
+        return list(self.read(entry, answer.stdout)), answer.ok and answer.result == "through"
+
+    @staticmethod
+    def read(entry, text):
+        pid, last = None, None
+        for found in LINE.finditer(text):
+            if found["pid"]:
+                pid = int(found["pid"])
+            elif found["number"]:
+                if last:
+                    yield last
+                last = Record(entry, int(found["number"]), int(found["part"]), [int(word, 16) for word in found["arguments"].split()], pid, None)
+            elif last:
+                yield last._replace(answer=int(found["answer"]))
+                last = None
+        if last:
+            yield last
+
+    def run(self, entry, calls):
+        """A record for each of the calls, in runs as long as the worker lasts."""
+        left = calls
+        while left and time.monotonic() < self.until:
+            records, through = self.send(entry, left)
+            done = [record for record in records if record.answer is not None]
+            yield from done
+            if through and len(done) == len(left):
+                return
+            guilty = left[len(done)] if len(done) < len(left) else None
+            left = left[len(done) + 1 :]
+            if guilty:
+                yield self.alone(entry, guilty) if done else self.ended(entry, guilty, records)
+
+    def alone(self, entry, call):
+        records, _ = self.send(entry, [call])
+        return self.ended(entry, call, records)
+
+    @staticmethod
+    def ended(entry, call, records):
+        """One that was not seen to begin, since it is the report's descriptor that it closed, has no arguments."""
+        return records[-1] if records else Record(entry, call[0], call[2], None, None, None)
+
+    def all(self, entry, numbers, parts):
+        """The records of all numbers with the argument sets `parts`; several runs at once."""
+        calls = [(number, CALLS.get(number, ("", KINDS[:6]))[1], part) for part in parts for number in numbers]
+        chunks = [calls[at : at + A_RUN] for at in range(0, len(calls), A_RUN)]
+        if entry != "syscall":  # each call ends its run
+            chunks = [calls[at :: AT_ONCE * 2] for at in range(AT_ONCE * 2)]
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            return [record for records in pool.map(lambda chunk: list(self.run(entry, chunk)), chunks) for record in records]
+
+
+def word(record):
+    """What a call gave, in one word: who refuses everything answers EPERM, whatever the arguments are."""
+    if record.answer is None:
+        return ENDED
+    name = errno.errorcode.get(-record.answer, "") if record.answer < 0 else ""
+    return name if name in ("EPERM", "ENOSYS") else "answered"
+
+
+def words_of(records):
+    """{number: the words that were seen}"""
+    found = collections.defaultdict(set)
+    for record in records:
+        found[record.number].add(word(record))
+    return found
