@@ -22,7 +22,7 @@ from service import wait_until  # noqa: E402
 import trial  # noqa: E402
 
 EACH = int(os.environ.get("FAULTS_EACH") or 5)
-AT_ONCE = 2
+AT_ONCE = os.cpu_count() + 1
 BARE, GROWN = (*trial.OPTIONS, "--preload="), (*trial.OPTIONS, "--preload=decimal")
 OPTIONS_OF = {"start": BARE, "grow": GROWN, "serve": GROWN, "reload": GROWN, "drain": BARE}
 

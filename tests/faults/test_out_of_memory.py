@@ -20,7 +20,7 @@ def group():
 
 
 @unsanitized
-def test_the_worker_dies_and_not_the_service(start, group):
+def test_the_worker_dies_and_not_the_service(group, start):
     one = start("--preload=", "--workers=2", "--crew=2", "--memory-mb=512", "--wall-ms=20000", behind=group.behind)
     one.wait_for_ready()
     one.assert_well()

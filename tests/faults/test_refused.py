@@ -41,18 +41,23 @@ def pids():
 
 
 @pytest.fixture(scope="module")
-def reference():
+def injected():
     one = Injected(*OPTIONS)
     one.wait_for_ready()
-    yield trial.look(one)
+    yield one
     one.kill()
+
+
+@pytest.fixture(scope="module")
+def reference(injected):
+    return trial.look(injected)
 
 
 def behind(folder):
     return ["sh", "-ec", f'echo 0 > {folder}/cgroup.procs; exec "$@"', "sh"]
 
 
-def test_no_more_processes(start, pids):
+def test_no_more_processes(pids, start):
     """The container has as many as it may: what is there works, and what cannot be forked is made when it can."""
     folder, write = pids
     one = start("--preload=", "--workers=2", "--crew=2", "--queue-ms=2000", "--recycle=1000000", behind=behind(folder))
@@ -85,15 +90,9 @@ def test_no_processes_from_the_beginning(pids):
 @needs_injector
 @pytest.mark.parametrize("role, call, name", [("worker", "mount", "ENOSPC"), ("worker", "mount", "EPERM"), ("zygote", "clone", "EAGAIN"),
                                               ("zygote", "socketpair", "EMFILE"), ("server", "pipe2", "EMFILE")])
-def test_what_is_refused_for_a_while(role, call, name):
-    one = Injected(*OPTIONS)
-    try:
-        one.wait_for_ready()
-        reference = trial.look(one)
-        case = Case("serve", role, call, f"error:{getattr(errno, name)}", 1, FOREVER)
-        assert trial.try_serving(case, one, reference) in ("absorbed", "said", "replaced")
-    finally:
-        one.kill()
+def test_what_is_refused_for_a_while(injected, reference, role, call, name):
+    case = Case("serve", role, call, f"error:{getattr(errno, name)}", 1, FOREVER)
+    assert trial.try_serving(case, injected, reference) in ("absorbed", "said", "replaced")
 
 
 @needs_injector
