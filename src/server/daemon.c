@@ -9,7 +9,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+
+enum { SWEEP_MS = 1000, SWEEP_EVENTS = 64 };
 
 /* --- In the loop --- */
 
@@ -52,6 +55,39 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     log_debug("%s", line);
 }
 
+/* --- Clients that have gone --- */
+
+static void watch_client(void *context, struct MHD_Connection *connection, void **socket_context,
+                         enum MHD_ConnectionNotificationCode code) {
+    struct daemon *daemon = context;
+    (void)socket_context;
+    if (code != MHD_CONNECTION_NOTIFY_STARTED)
+        return;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct epoll_event event = {.events = EPOLLRDHUP, .data.fd = info->connect_fd};
+    /* Without it the connection merely lasts until it is idle for too long. It ends with its descriptor. */
+    (void)epoll_ctl(daemon->left, EPOLL_CTL_ADD, info->connect_fd, &event);
+}
+
+/* The library's epoll set tells of changes only, and a read that gets less than it asked for is the last one until the next
+ * change. Where the end of a connection comes right behind half a request, that read has taken it along (tcp(7)): there is
+ * no other change, and whoever sends such halves would have all connections until they are idle for too long. To shut down
+ * the direction that has ended wakes the library, takes no byte from it, and it reads the end. */
+static void sweep(uv_timer_t *timer) {
+    struct daemon *daemon = timer->data;
+    struct epoll_event events[SWEEP_EVENTS];
+    unsigned all = daemon_connections(daemon);
+    int n = SWEEP_EVENTS;
+    /* Those that are told once are told again, behind the others. */
+    for (unsigned seen = 0; n == SWEEP_EVENTS && seen < all; seen += SWEEP_EVENTS) {
+        n = epoll_wait(daemon->left, events, SWEEP_EVENTS, 0);
+        for (int i = 0; i < n; i++)
+            shutdown(events[i].data.fd, SHUT_RD);
+    }
+}
+
+/* --- Its beginning and its end --- */
+
 /* A path is compared as a string: what is behind a %00 must not be lost on the way, or any path would do. */
 static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
     (void)context;
@@ -61,20 +97,24 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 
 int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsigned connections, unsigned idle_s,
                  MHD_AccessHandlerCallback handle, MHD_RequestCompletedCallback forget, void *context) {
-    *daemon = (struct daemon){.most = connections, .closing = -1, .next = -1};
-    daemon->library = MHD_start_daemon(
+    *daemon = (struct daemon){.most = connections, .closing = -1, .next = -1, .left = epoll_create1(EPOLL_CLOEXEC)};
+    daemon->library = daemon->left < 0 ? NULL : MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, context,
         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
-        MHD_OPTION_NOTIFY_COMPLETED, forget, context, MHD_OPTION_CONNECTION_LIMIT, connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_OPTION_NOTIFY_COMPLETED, forget, context, MHD_OPTION_NOTIFY_CONNECTION, watch_client, daemon,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONFIG_CONNECTION_KB << 10, MHD_OPTION_END);
     if (daemon->library == NULL) {
         fd_close(take_listen);
         return errno != 0 ? -errno : -EIO;
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon->library, MHD_DAEMON_INFO_EPOLL_FD);
-    daemon->events.data = daemon->timeout.data = daemon;
+    daemon->events.data = daemon->timeout.data = daemon->sweep.data = daemon;
     int r = uv_timer_init(loop, &daemon->timeout);
+    if (r == 0)
+        r = uv_timer_init(loop, &daemon->sweep);
+    if (r == 0)
+        r = uv_timer_start(&daemon->sweep, sweep, SWEEP_MS, SWEEP_MS);
     if (r == 0)
         r = uv_poll_init(loop, &daemon->events, info->epoll_fd);
     return r < 0 ? r : uv_poll_start(&daemon->events, UV_READABLE, events_ready);

@@ -14,6 +14,8 @@ struct daemon {
     bool door_closed;
     uv_poll_t events; /* of its epoll descriptor */
     uv_timer_t timeout;
+    int left; /* an epoll descriptor of our own: connections whose client has sent its last byte */
+    uv_timer_t sweep;
 };
 
 /* Listens on the socket, which is taken, for so many connections at once; each is closed when nothing has come for

@@ -1,6 +1,11 @@
 """A client that goes away: its run is ended soon, whether it runs or waits."""
+import os
+import signal
 import socket
+import time
 
+import pytest
+from exposition import scrape
 from service import Background, order, wait_until
 
 FOREVER = "import time\ndef main(): time.sleep(60)"
@@ -83,3 +88,41 @@ def test_a_run_that_ends_as_its_client_goes(start):
             pass
         connection.close()
     one.assert_well()
+
+
+# --- In the middle of a request ---------------------------------------------------------------------
+
+HALVES = [b"P", b"POST /execute HTTP/1.1\r\nHost: x\r\n", b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+          b"POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"]
+
+
+def connections(service):
+    """Without the one that asks."""
+    return scrape(service).value("python_executor_connections") - 1
+
+
+@pytest.mark.parametrize("half", HALVES, ids=["method", "headers", "body", "chunk"])
+def test_half_a_request_and_its_end_at_once(start, half):
+    """The end is read with the half, in one go, as it is of a server that has much to do: it is not told of it again."""
+    one = start("--preload=")
+    with socket.create_connection(("127.0.0.1", one.port)) as connection:
+        assert wait_until(lambda: connections(one) == 1)
+        os.kill(one.server_pid, signal.SIGSTOP)
+        connection.sendall(half)
+    os.kill(one.server_pid, signal.SIGCONT)
+    assert wait_until(lambda: connections(one) == 0, 20), "its connection is open"
+
+
+def test_who_has_said_all_gets_an_answer(start):
+    """The server looks for clients that have gone each second: here before it has read what this one said."""
+    one = start("--preload=")
+    body = b"[" + b" " * 100_000
+    with socket.create_connection(("127.0.0.1", one.port), timeout=20) as connection:
+        assert wait_until(lambda: connections(one) == 1)
+        os.kill(one.server_pid, signal.SIGSTOP)
+        connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(1.2)
+        os.kill(one.server_pid, signal.SIGCONT)
+        said = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert said.startswith(b"HTTP/1.1 400 ") and b"Invalid input" in said
