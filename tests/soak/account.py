@@ -22,21 +22,24 @@ class Account:
         self.read_log(log, ids)
 
     def read_log(self, path, ids):
-        """How often each request has a line, what its last one says; and who died, by the manager's word."""
+        """How often each request has a line, what its last one says; who died, by the manager's word; and all that it told else."""
         self.lines, self.said, self.zygote_pids, self.deaths = collections.Counter(), {}, set(), collections.Counter()
-        self.stalls = []
+        self.stalls, self.told = [], []
         with open(path, encoding="ascii") as file:
             for line in file:
                 entry = json.loads(line)
                 if (id_ := entry.get("request_id", "")).startswith(ids):
                     self.lines[id_] += 1
                     self.said[id_] = entry["httpRequest"]["status"], entry.get("outcome"), entry.get("key")
-                elif entry["component"] == "zygote":
-                    self.zygote_pids.add(entry["pid"])
-                elif entry["component"] == "python-executor":
-                    self.read_manager(entry)
+                else:
+                    self.told.append(line)
+                    self.read_told(entry)
 
-    def read_manager(self, entry):
+    def read_told(self, entry):
+        if entry["component"] == "zygote":
+            self.zygote_pids.add(entry["pid"])
+        if entry["component"] != "python-executor":
+            return
         text = entry["message"]
         for who in ("server", "zygote"):
             self.deaths[who] += text.startswith(f"the {who} was killed by") or text.startswith(f"the {who} ended with")

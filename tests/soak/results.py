@@ -1,4 +1,4 @@
-"""What a long run gave: the tables of soak.md, soak.json with all figures, and the picture."""
+"""What a long run gave: the tables of soak.md, soak.json with all figures, the picture, and the log without its requests."""
 import collections
 import json
 import os
@@ -82,10 +82,11 @@ def write(soak, folder):
                 "ends": collections.Counter(record.end for record in soak.load.records), "under_way": len(soak.account.under_way()),
                 "kills": [[kill.what, round(kill.began - soak.begun, 2), round(kill.gone - kill.began, 3)] for kill in soak.killer.kills],
                 "windows_ms": windows(soak), "checks": {name: not found for name, found in soak.checks}, "problems": problems(soak)}
-    for name, content in (("soak.md", said), ("soak.json", json.dumps(document, indent=1) + "\n"), ("soak.svg", svg)):
+    for name, content in (("soak.md", said), ("soak.json", json.dumps(document, indent=1) + "\n"), ("soak.svg", svg),
+                          ("soak.log", "".join(soak.account.told))):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(content)
     print("\n" + said)
     for name, found in problems(soak).items():
         print(f"FAILED: {name}\n  " + "\n  ".join(found))
-    print(f"written: {os.path.join(folder, 'soak.md')}, soak.json, soak.svg")
+    print(f"written: {os.path.join(folder, 'soak.md')}, soak.json, soak.svg, soak.log")
