@@ -21,7 +21,7 @@ NOTE_MAX = 2000  # of a note, and of the message of another exception
 FRAMES_MAX = 20  # of a traceback, at either end
 NOTES_MAX = CHAIN_MAX = 10
 MEMBERS_MAX = 20  # of exception groups, over all their depth
-GROUP_DEPTH = 3
+GROUP_DEPTH = 3  # the server allows FRAME_DETAILS_DEPTH levels of JSON
 DETAILS_MAX = 400_000  # bytes of JSON; the server allows 1 MiB for this and the one line
 SHORTER = (4096, 512, 64)  # characters of every text where it would be more
 

@@ -82,7 +82,7 @@ void judge_exception(const struct job *job, struct json_span *ret_summary, struc
     if (nul == NULL)
         return;
     size_t size = text.size - (size_t)(nul + 1 - text.data);
-    if (size > 0 && nul[1] == '{' && json_check(nul + 1, size, JSON_MAX_DEPTH, NULL) == 0) {
+    if (size > 0 && nul[1] == '{' && json_check(nul + 1, size, FRAME_DETAILS_DEPTH, NULL) == 0) {
         ret_summary->size = (size_t)(nul - text.data);
         *ret_details = (struct json_span){nul + 1, size};
     }

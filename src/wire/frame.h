@@ -23,6 +23,9 @@ enum frame_kind {
     FRAME_EXITED,           /* empty: SystemExit */
 };
 
+/* Levels of that object at most: python/report.py keeps to it, with groups of exceptions in groups. */
+enum { FRAME_DETAILS_DEPTH = 8 };
+
 struct frame_header {
     uint32_t kind;
     uint32_t length; /* of the payload, in bytes */

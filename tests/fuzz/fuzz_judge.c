@@ -7,12 +7,12 @@
 #include "server/report.h"
 #include "server/response.h"
 
-/* Around what a worker wrote there are the object of the answer, and those of MCP: result, structuredContent. */
-enum { AROUND = 4 };
+/* The deepest there is: details within the three objects of MCP, the message, its result, structuredContent. */
+enum { DEPTH = 3 + FRAME_DETAILS_DEPTH };
 
 static void check_body(struct response *response) {
     assert(response->body != NULL);
-    assert(json_check(response->body, response->size, ANSWER_DEPTH + AROUND, NULL) == 0);
+    assert(json_check(response->body, response->size, DEPTH, NULL) == 0);
     free(response->body);
 }
 
