@@ -20,7 +20,7 @@ WANTED = 90
 
 # What reads bytes of clients, workers, operators and files.
 PARSERS = ["base/config", "base/flavour", "base/layer", "base/utf8", "wire/frame", "wire/key", "wire/message", "server/compose", "server/files",
-           "server/framing", "server/headers", "server/json", "server/judge", "server/lines", "server/mcp", "server/origin", "server/request",
+           "server/framing", "server/headers", "server/json", "server/judge", "server/mcp", "server/origin", "server/request",
            "server/tool", "server/trace", "cli/arguments", "cli/inifile", "cli/keys"]
 
 # gcc makes of fork() one that forgets what was counted.

@@ -24,7 +24,7 @@ VALGRIND = [shutil.which("valgrind") or "/usr/bin/valgrind", "--quiet", "--vgdb=
             "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite", f"--suppressions={HERE}/valgrind.supp"]
 # They confine themselves, or what they make: behind that valgrind cannot work.
 CONFINING = {"cgroup", "credentials", "rlimits", "seccomp", "seccomp_program", "sandbox", "namespaces", "probe", "witness", "view", "landlock",
-             "scratch", "confine", "keeper", "tally"}
+             "scratch", "chroot", "confine", "keeper", "tally"}
 PAGES = ["/", "/docs", "/openapi.json", "/readyz", "/healthz", "/metrics", "/isolation", "/nothing"]
 MCP = [{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}},
        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
