@@ -29,7 +29,7 @@ def unit_tests(build):
     """(passed, failed, skipped) over all test programs; their output is shown where one fails."""
     passed = failed = skipped = 0
     folders = [os.path.join(build, "tests", folder) for folder in ("unit", "fuzz")]
-    paths = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))
+    paths = [os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in sorted(os.listdir(folder))
              if name.startswith("test_") and os.access(os.path.join(folder, name), os.X_OK)]
     paths = [path for path in paths if not os.path.isdir(path)]
     if not any("/unit/" in path for path in paths):
