@@ -79,7 +79,9 @@ class Program:
     """From the code of two processes: what is another in each is its own number, by which it may send itself signals."""
 
     def __init__(self, code, other):
-        assert len(code) == len(other)
+        unknown = {op for op, *_ in code} - {LOAD, AND, RETURN, JUMP, *TESTS}
+        if len(code) != len(other) or unknown:
+            raise ValueError(f"a filter that this cannot read: {len(code)} and {len(other)} instructions, unknown are {unknown}")
         self.code = [(op, jt, jf, k if k == there[3] else SELF) for (op, jt, jf, k), there in zip(code, other)]
 
     def run(self, number, arguments, own, architecture=X86_64):
@@ -157,7 +159,8 @@ def rules_of(program, number, architecture=X86_64):
     for action, known in program.paths(number, architecture):
         found.setdefault(tuple(sorted({condition for condition in known if condition[4]}, key=str)), set()).add(action)
     default = found.pop((), {"kill"})
-    assert len(default) == 1 and all(len(actions) == 1 for actions in found.values()), (number, found)
+    if len(default) != 1 or any(len(actions) != 1 for actions in found.values()):
+        raise ValueError(f"the filter's ways for {number} cannot be told apart: {found}")
     default = default.pop()
     rules = {key: actions.pop() for key, actions in found.items() if actions != {default}}
     wider = {key for key in rules for other in rules if set(other) < set(key) and rules[other] == rules[key]}
@@ -173,7 +176,8 @@ def check_rules(program, number, rules, draw):
         arguments[0] = own if draw.random() < 0.5 else arguments[0]
         met = {action for key, action in rules.items() if key and all(holds(condition, arguments, own) for condition in key)}
         wanted = met or {rules[()]}
-        assert {program.run(number, arguments, own)} <= wanted and len(wanted) == 1, (number, arguments, wanted)
+        if wanted != {program.run(number, arguments, own)}:
+            raise ValueError(f"the filter does not do what its text says: {number} with {arguments} gives {wanted}")
 
 
 def holds(condition, arguments, own):

@@ -60,6 +60,8 @@ def main():
         parser.error(f"there is no tier {', '.join(unknown)}, but {', '.join(tier.name for tier in tiers)}")
     if os.geteuid() != 0:
         parser.error("run this as root: it sets up platforms")
+    if not opinion.KNOWS_MACHINE:
+        parser.error("this knows the system calls of x86-64 alone")
     print(f"seed {options.seed}, {options.seconds} s of fuzz in each tier", flush=True)
     the_run = LongRun(options)
     status = run.run_all(the_run, [tier for tier in tiers if not options.tiers or tier.name in options.tiers])

@@ -1,6 +1,7 @@
 """One tier's second opinion: the sweep, what is outside before and after, and the tables against what is kept."""
 import collections
 import json
+import platform
 import random
 import re
 import time
@@ -14,9 +15,11 @@ from attacks import innocent
 from calls import LAST, name_of
 from client import ask
 
+KNOWS_MACHINE = platform.machine() == "x86_64"  # numbers of calls, and their registers
 SEED = 1  # of the short form
 PARTS, FOREIGN = 2, 12  # argument sets of each number; numbers that are tried by other entries, which end a worker each
 KEPT_PARTS = 20  # argument sets that what is kept of the calls is of
+START = 60  # seconds until all that is preloaded must be there
 CATEGORY = "second opinion"
 EVERY = "every number was tried"
 X32 = 0x40000000
@@ -64,15 +67,23 @@ class Opinion:
             if words:
                 outside.lay_bait(f"/proc/{self.manager}/root")
             return json.loads(json.dumps(outside.look(self.manager)))
-        return json.loads(self.tier.inside("outside.py", "1", *words))
+        return {**json.loads(self.tier.inside("outside.py", "1", *words)), "host": json.loads(json.dumps(outside.host()))}
 
     def isolation(self):
         return ask(self.port, "GET", "/isolation", content_type=None).text
 
+    def metrics(self, pattern):
+        return re.findall(pattern, ask(self.port, "GET", "/metrics", content_type=None).text, re.M)
+
     def restarts(self):
         """What /metrics tells of the zygotes and of workers that nobody could judge."""
-        return re.findall(r'^(?:python_executor_zygote_starts_total\{reason="restart"\}|python_executor_runs_total\{outcome="lost"\}) .*$',
-                          ask(self.port, "GET", "/metrics", content_type=None).text, re.M)
+        return self.metrics(r'^(?:python_executor_zygote_starts_total\{reason="restart"\}|python_executor_runs_total\{outcome="lost"\}) .*$')
+
+    def wait_for_flavours(self):
+        """Until all that is preloaded is there: zygotes are still made, and mount, after the first answers."""
+        end = time.monotonic() + START
+        while time.monotonic() < end and not all(value == "1" for value in self.metrics(r"^python_executor_flavour_ready\{.*\} (.*)$")):
+            time.sleep(0.3)
 
     def at_rest(self):
         """A look that is the same twice: right after runs the crew is not complete."""
@@ -86,6 +97,7 @@ class Opinion:
         return now
 
     def begin(self):
+        self.wait_for_flavours()
         self.look("lay")
         self.before = {**self.at_rest(), "isolation": self.isolation(), "restarts": self.restarts()}
 
@@ -107,13 +119,24 @@ class Opinion:
             self.found.update(portrait.look(self.manager))
         else:
             self.found.update(json.loads(self.tier.inside("portrait.py", "1")))
-        if self.manager:
-            one, another, *_ = portrait.ready_workers(self.manager)
-            self.programs = [bpf.Program(*codes) for codes in zip(bpf.fetch(one), bpf.fetch(another), strict=True)]
-            self.found["filter"] = bpf.lines_of(self.programs[-1])
+        self.fetch_filter()
         body = {"script": sweep.source("reach.py", {"paths": PATHS, "mark": sweep.MARK}), "details": True}
         answer = ask(self.port, "POST", "/execute", json.dumps(body).encode())
         self.found["reach"] = reach_lines(answer.result) if answer.ok else [f"no answer: {answer}"]
+
+    def fetch_filter(self):
+        """Of two workers, since in each its own number is another."""
+        if not self.manager:
+            return
+        try:
+            one, another, *_ = portrait.ready_workers(self.manager)
+            codes = list(zip(bpf.fetch(one), bpf.fetch(another), strict=True))
+        except OSError as error:  # no CAP_SYS_ADMIN of the machine, a filter on ourselves, or a kernel that cannot do it
+            self.report.say(f"{self.tier.name}: the filter is not compared, since it cannot be fetched here: {error}")
+            self.kept.pop("filter", None)
+            return
+        self.programs = [bpf.Program(*both) for both in codes]
+        self.found["filter"] = bpf.lines_of(self.programs[-1])
 
     def targets(self):
         """What of the service may be aimed at: paths, processes by the numbers they have in the tier, users."""

@@ -99,8 +99,7 @@ def files(root):
 
 def fixed(manager):
     """The manager, the server, the zygotes; what is named `worker`, or is about to, comes and goes."""
-    kept = [pid for pid, state in footprint.tree(manager) if state != "Z" and read(f"/proc/{pid}/comm") != "worker\n"]
-    return [pid for pid in kept if re.search(r"^Seccomp:\t", read(f"/proc/{pid}/status"), re.M) or pid == manager]
+    return [pid for pid, state in footprint.tree(manager) if state != "Z" and read(f"/proc/{pid}/comm") not in ("", "worker\n")]
 
 
 def namespaces(pid):
@@ -244,6 +243,11 @@ def mounts(pids):
                                                 if not line.split()[4].startswith("/run/tiers-")) for pid in pids}
 
 
+def host():
+    """What of this machine must not change whatever its containers do."""
+    return {"sysctls": sysctls(), "machine": machine(range(0))}
+
+
 def look(manager):
     """Everything, as {what: its state}."""
     ids, pids = uids(manager), fixed(manager)
@@ -266,6 +270,9 @@ def differences(before, now, path=""):
     elif isinstance(before, float):
         if abs(before - now) > 2:
             yield f"{path}moved by {now - before:.1f} s"
+    elif isinstance(before, list) and isinstance(now, list) and all(isinstance(one, str) for one in before + now):
+        yield from [f"{path}no more {one[:150]}" for one in before if one not in now]
+        yield from [f"{path}now {one[:150]}" for one in now if one not in before]
     elif before != now:
         yield f"{path}{str(before)[:150]!r} -> {str(now)[:150]!r}"
 

@@ -29,7 +29,7 @@ def source(name, targets):
         return f"T = {targets!r}\n" + file.read()
 
 
-class Silence(Exception):
+class Silence(OSError):
     """The service does not answer."""
 
 

@@ -236,7 +236,7 @@ class WithSecondOpinion(Run):
 
     def attack(self, tier, process, port):
         super().attack(tier, process, port)
-        if not self.only or opinion.CATEGORY in self.only:
+        if opinion.KNOWS_MACHINE and (not self.only or opinion.CATEGORY in self.only):
             opinion.short(tier, process, port, self.report)
 
 
