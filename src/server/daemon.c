@@ -20,15 +20,15 @@ static void timed_out(uv_timer_t *timer) {
     daemon_run(timer->data);
 }
 
-unsigned daemon_connections(const struct daemon *daemon) {
-    if (daemon->library == NULL)
-        return 0;
-    return MHD_get_daemon_info(daemon->library, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+/* Not by the library's own count: when it is asked, it frees connections that have ended, and from inside of a request it
+ * goes on with one of these afterwards. */
+size_t daemon_connections(const struct daemon *daemon) {
+    return daemon->visitors.count;
 }
 
 void daemon_run(struct daemon *daemon) {
     MHD_UNSIGNED_LONG_LONG ms;
-    unsigned before;
+    size_t before;
     /* At its limit of connections or descriptors the library takes the listening socket out of its epoll
      * set, and puts it back only when it is run after one of them has ended. */
     do {
@@ -55,18 +55,27 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     log_debug("%s", line);
 }
 
-/* --- Clients that have gone --- */
+/* --- Clients that come, and those that have gone --- */
 
-static void watch_client(void *context, struct MHD_Connection *connection, void **socket_context,
-                         enum MHD_ConnectionNotificationCode code) {
-    struct daemon *daemon = context;
-    (void)socket_context;
-    if (code != MHD_CONNECTION_NOTIFY_STARTED)
-        return;
+static void visit(struct daemon *daemon, struct MHD_Connection *connection, void **visitor) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct epoll_event event = {.events = EPOLLRDHUP, .data.fd = info->connect_fd};
+    *visitor = visitors_enter(&daemon->visitors, info->connect_fd);
     /* Without it the connection merely lasts until it is idle for too long. It ends with its descriptor. */
     (void)epoll_ctl(daemon->left, EPOLL_CTL_ADD, info->connect_fd, &event);
+}
+
+static void come_or_gone(void *context, struct MHD_Connection *connection, void **visitor,
+                         enum MHD_ConnectionNotificationCode code) {
+    struct daemon *daemon = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        visit(daemon, connection, visitor);
+    else
+        visitors_leave(&daemon->visitors, *visitor);
+}
+
+struct visitor *daemon_visitor(struct MHD_Connection *connection) {
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 /* The library's epoll set tells of changes only, and a read that gets less than it asked for is the last one until the next
@@ -76,10 +85,11 @@ static void watch_client(void *context, struct MHD_Connection *connection, void 
 static void sweep(uv_timer_t *timer) {
     struct daemon *daemon = timer->data;
     struct epoll_event events[SWEEP_EVENTS];
-    unsigned all = daemon_connections(daemon);
+    size_t all = daemon_connections(daemon);
     int n = SWEEP_EVENTS;
+    visitors_make_place(&daemon->visitors);
     /* Those that are told once are told again, behind the others. */
-    for (unsigned seen = 0; n == SWEEP_EVENTS && seen < all; seen += SWEEP_EVENTS) {
+    for (size_t seen = 0; n == SWEEP_EVENTS && seen < all; seen += SWEEP_EVENTS) {
         n = epoll_wait(daemon->left, events, SWEEP_EVENTS, 0);
         for (int i = 0; i < n; i++)
             shutdown(events[i].data.fd, SHUT_RD);
@@ -97,12 +107,14 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
 
 int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsigned connections, unsigned idle_s,
                  MHD_AccessHandlerCallback handle, MHD_RequestCompletedCallback forget, void *context) {
-    *daemon = (struct daemon){.most = connections, .closing = -1, .next = -1, .left = epoll_create1(EPOLL_CLOEXEC)};
+    /* The library has a place more: who comes there has somebody else lose his. */
+    *daemon = (struct daemon){.most = connections + 1, .closing = -1, .next = -1, .left = epoll_create1(EPOLL_CLOEXEC)};
+    visitors_init(&daemon->visitors, connections);
     daemon->library = daemon->left < 0 ? NULL : MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, context,
         MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_LISTEN_SOCKET, take_listen,
-        MHD_OPTION_NOTIFY_COMPLETED, forget, context, MHD_OPTION_NOTIFY_CONNECTION, watch_client, daemon,
-        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_OPTION_NOTIFY_COMPLETED, forget, context, MHD_OPTION_NOTIFY_CONNECTION, come_or_gone, daemon,
+        MHD_OPTION_CONNECTION_LIMIT, daemon->most, MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONFIG_CONNECTION_KB << 10, MHD_OPTION_END);
     if (daemon->library == NULL) {
         fd_close(take_listen);

@@ -2,6 +2,8 @@
 #ifndef PX_SERVER_DAEMON_H
 #define PX_SERVER_DAEMON_H
 
+#include "server/visitors.h"
+
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <uv.h>
@@ -16,10 +18,11 @@ struct daemon {
     uv_timer_t timeout;
     int left; /* an epoll descriptor of our own: connections whose client has sent its last byte */
     uv_timer_t sweep;
+    struct visitors visitors;
 };
 
 /* Listens on the socket, which is taken, for so many connections at once; each is closed when nothing has come for
- * idle_s. Requests come to `handle` and their ends to `forget`, both with the context. 0 or a negative errno. */
+ * idle_s, or when another needs its place: visitors.h. Requests come to `handle` and their ends to `forget`, both with the context. 0 or a negative errno. */
 int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsigned connections, unsigned idle_s,
                  MHD_AccessHandlerCallback handle, MHD_RequestCompletedCallback forget, void *context);
 
@@ -31,7 +34,10 @@ void daemon_run_soon(struct daemon *daemon);
  * before it; true when that is done. At once: who waits is left to whoever else holds the socket. */
 bool daemon_close_door(struct daemon *daemon, bool at_once);
 
+/* Of this connection; NULL where there was no memory for one. */
+struct visitor *daemon_visitor(struct MHD_Connection *connection);
+
 /* Connections that are open. */
-unsigned daemon_connections(const struct daemon *daemon);
+size_t daemon_connections(const struct daemon *daemon);
 
 #endif

@@ -149,6 +149,9 @@ static void add_http(struct exposition *to, const struct metrics *metrics) {
     add_single(to, "python_executor_sent_bytes_total", "counter", "Bodies of answers.", metrics->sent_bytes);
     add_single(to, "python_executor_connections", "gauge", "Open HTTP connections.", metrics->connections);
     add_single(to, "python_executor_connections_limit", "gauge", "HTTP connections that may be open.", metrics->connections_most);
+    exposition_metric(to, "python_executor_connections_cut_total", "counter", "Connections that were cut in favour of others.");
+    exposition_sample(to, metrics->cut_place, "reason=\"place\"");
+    exposition_sample(to, metrics->cut_bytes, "reason=\"bytes\"");
     add_single(to, "python_executor_requests_in_flight", "gauge", "Requests that are not completely answered.",
                metrics->exchanges);
     add_single(to, "python_executor_held_bytes", "gauge", "Bodies of requests and answers in memory.", metrics->held_bytes);

@@ -30,6 +30,7 @@ enum { STREAM_BLOCK = 32 << 10 };
 struct exchange {
     struct http *http;
     struct MHD_Connection *connection;
+    struct visitor *visitor;
     struct call call;
     struct buf body;
     uint64_t received;
@@ -43,7 +44,6 @@ struct exchange {
     bool suspended;
     struct response response;
     struct stream stream; /* with a job that streams, in the response's place */
-    size_t held;
 };
 
 static struct metrics *metrics_of(const struct exchange *exchange) {
@@ -53,13 +53,20 @@ static struct metrics *metrics_of(const struct exchange *exchange) {
 /* --- The bytes it holds --- */
 
 static void hold(struct exchange *exchange, size_t bytes) {
-    exchange->http->held += bytes - exchange->held;
-    exchange->held = bytes;
+    exchange->http->held += bytes - exchange->visitor->held;
+    exchange->visitor->held = bytes;
 }
 
 /* What stands between a crowd of slow clients and the end of memory. */
-static bool may_hold(const struct http *http, size_t more) {
-    return http->held + more <= CONFIG_HELD * (http->api.config->body_kb << 10);
+static bool may_hold(struct exchange *exchange, size_t more) {
+    struct http *http = exchange->http;
+    while (http->held + more > CONFIG_HELD * (http->api.config->body_kb << 10)) {
+        size_t freed = visitors_cut_largest(&http->daemon.visitors, exchange->visitor->held + more);
+        if (freed == 0)
+            return false;
+        http->held -= freed;
+    }
+    return true;
 }
 
 /* --- Answering --- */
@@ -177,6 +184,7 @@ static void job_finished(struct job *job) {
         set_ready(exchange);
     }
     exchange->gone = job->cancelled;
+    visitors_wait(&http->daemon.visitors, exchange->visitor);
     job_unref(job);
     exchange->job = NULL;
     resume(exchange);
@@ -222,7 +230,7 @@ static void begin_access(struct exchange *exchange, const char *method, const ch
 static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *method, const char *path,
                              const char *version, void **state) {
     struct framing framing = {0};
-    struct exchange *exchange = calloc(1, sizeof *exchange);
+    struct exchange *exchange = daemon_visitor(connection) != NULL ? calloc(1, sizeof *exchange) : NULL;
     const char *length = header_of(connection, "Content-Length");
     bool waits = header_of(connection, "Expect") != NULL;
     size_t max = http->api.config->body_kb << 10;
@@ -230,6 +238,7 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
         return MHD_NO;
     exchange->http = http;
     exchange->connection = connection;
+    exchange->visitor = daemon_visitor(connection);
     exchange->call.route = api_find_route(path);
     begin_access(exchange, method, path);
     buf_init(&exchange->body, max);
@@ -254,11 +263,10 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
 }
 
 static enum MHD_Result read_body(struct exchange *exchange, const char *data, size_t *size) {
-    struct http *http = exchange->http;
     exchange->received += *size;
     metrics_of(exchange)->received_bytes += *size;
     if (!exchange->too_large && !exchange->too_much && exchange->response.status == 0) {
-        if (!may_hold(http, *size))
+        if (!may_hold(exchange, *size))
             exchange->too_much = true;
         else if (buf_add(&exchange->body, data, *size) < 0)
             exchange->too_large = true;
@@ -267,7 +275,7 @@ static enum MHD_Result read_body(struct exchange *exchange, const char *data, si
         hold(exchange, exchange->body.capacity);
     }
     *size = 0;
-    return exchange->received <= DISCARD_FACTOR * exchange->body.max ? MHD_YES : MHD_NO;
+    return exchange->received <= DISCARD_FACTOR * exchange->body.max && !exchange->visitor->ended ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result execute(struct exchange *exchange) {
@@ -284,6 +292,7 @@ static enum MHD_Result execute(struct exchange *exchange) {
         set_ready(exchange);
         return send_response(exchange);
     }
+    visitors_serve(&http->daemon.visitors, exchange->visitor);
     /* What it waits with in the queue, or for a worker to read it; let go of when the job is finished. */
     hold(exchange, job_held(exchange->job));
     const union MHD_ConnectionInfo *info =
@@ -322,6 +331,8 @@ static void note_state(struct http *http) {
     metrics->connections = daemon_connections(&http->daemon);
     metrics->exchanges = http->exchanges;
     metrics->held_bytes = http->held;
+    metrics->cut_place = http->daemon.visitors.cut_place;
+    metrics->cut_bytes = http->daemon.visitors.cut_bytes;
     metrics->log_lost = http->journal->lost_ever;
     metrics->log_left_out = http->journal->left_out_ever;
 }
@@ -392,6 +403,7 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
     *state = NULL;
     log_exchange(exchange, why);
     hold(exchange, 0);
+    visitors_wait(&http->daemon.visitors, exchange->visitor);
     stream_done(&exchange->stream);
     /* The library has given up a connection that a job still streams to. */
     if (exchange->job != NULL) {

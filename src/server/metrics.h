@@ -50,6 +50,8 @@ struct metrics {
     uint64_t sent_bytes;     /* of bodies of responses */
     size_t connections;      /* open now */
     size_t connections_most; /* at once */
+    uint64_t cut_place;      /* connections that were cut, for somebody else to have their places */
+    uint64_t cut_bytes;      /* or their bytes */
     size_t exchanges;        /* begun and not completely answered */
     size_t held_bytes;       /* of bodies in memory */
     uint64_t log_lost;       /* lines: nobody read them in time */

@@ -98,16 +98,17 @@ def test_whoever_has_connected_is_served_though_the_server_has_not_seen_it(start
 
 
 def test_who_waits_beyond_the_limit_of_connections_is_served_as_well(start):
-    one = start("--connections=4")
-    kept = [Kept(one) for _ in range(4)]
-    for connection in kept:
-        assert connection.ask("GET", "/healthz")[0] == 200
+    one = start("--connections=4", "--workers=8", "--preload=")
+    kept = []
+    for count in range(1, 6):  # one beyond, for whom nobody had to go
+        kept.append(Background(Kept(one).ask, "POST", "/execute", order("import time\ndef main():\n    time.sleep(2)\n    return 1")))
+        one.wait_for_busy(count)
     waiting = [Background(one.run, "def main(): return 1") for _ in range(6)]
     time.sleep(0.3)
     one.process.terminate()
     assert wait_until(lambda: "stopping" in one.log, 2)
-    for connection in kept:  # each makes room by its last answer
-        assert connection.ask("POST", "/execute", ONE)[:2] == (200, "close")
+    for call in kept:  # each makes room by its last answer
+        assert call.get()[:2] == (200, "close")
     assert [call.get().result for call in waiting] == [1] * 6
     finish(one, 5)
 

@@ -161,22 +161,6 @@ def test_a_run_is_not_idleness(start):
     assert one.run("import time\ndef main():\n    time.sleep(2.5)\n    return 'slept'").result == "slept"
 
 
-def test_more_connections_than_allowed_wait_and_are_served_later(start):
-    one = start("--connections=5")
-    for _ in range(5):
-        held = [connect(one) for _ in range(5)]
-        time.sleep(0.1)
-        with connect(one, 0.3) as more:
-            more.sendall(with_length(GOOD))
-            with pytest.raises(TimeoutError):
-                more.recv(100)
-            for connection in held:
-                connection.close()
-            more.settimeout(5)
-            assert answers(more, 1) == [(200, ONE)]
-        one.assert_well()
-
-
 # --- Bodies -----------------------------------------------------------------------------------------
 
 
