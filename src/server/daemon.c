@@ -20,6 +20,10 @@ static void timed_out(uv_timer_t *timer) {
     daemon_run(timer->data);
 }
 
+static void run_more(uv_idle_t *idle) {
+    daemon_run(idle->data);
+}
+
 /* Not by the library's own count: when it is asked, it frees connections that have ended, and from inside of a request it
  * goes on with one of these afterwards. */
 size_t daemon_connections(const struct daemon *daemon) {
@@ -35,10 +39,14 @@ void daemon_run(struct daemon *daemon) {
         before = daemon_connections(daemon);
         MHD_run(daemon->library);
     } while (daemon_connections(daemon) < before);
-    if (MHD_get_timeout(daemon->library, &ms) == MHD_YES)
+    uv_timer_stop(&daemon->timeout);
+    uv_idle_stop(&daemon->more);
+    if (MHD_get_timeout(daemon->library, &ms) != MHD_YES)
+        return;
+    if (ms > 0)
         uv_timer_start(&daemon->timeout, timed_out, ms, 0);
     else
-        uv_timer_stop(&daemon->timeout);
+        daemon_run_soon(daemon);
 }
 
 static void events_ready(uv_poll_t *poll, int status, int events) {
@@ -121,8 +129,10 @@ int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsign
         return errno != 0 ? -errno : -EIO;
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon->library, MHD_DAEMON_INFO_EPOLL_FD);
-    daemon->events.data = daemon->timeout.data = daemon->sweep.data = daemon;
+    daemon->events.data = daemon->timeout.data = daemon->sweep.data = daemon->more.data = daemon;
     int r = uv_timer_init(loop, &daemon->timeout);
+    if (r == 0)
+        r = uv_idle_init(loop, &daemon->more);
     if (r == 0)
         r = uv_timer_init(loop, &daemon->sweep);
     if (r == 0)
@@ -132,8 +142,10 @@ int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsign
     return r < 0 ? r : uv_poll_start(&daemon->events, UV_READABLE, events_ready);
 }
 
+/* Not by a timer of no time: libuv 1.44 (Debian 12) runs one that starts itself again without looking at anything else, so
+ * clients who send as fast as they are read would have the loop for themselves. */
 void daemon_run_soon(struct daemon *daemon) {
-    uv_timer_start(&daemon->timeout, timed_out, 0, 0);
+    uv_idle_start(&daemon->more, run_more);
 }
 
 /* 1 where there was one, 0 where nobody waits, or -EBUSY where somebody does and there is no room. Whether somebody does is

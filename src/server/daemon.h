@@ -16,6 +16,7 @@ struct daemon {
     bool door_closed;
     uv_poll_t events; /* of its epoll descriptor */
     uv_timer_t timeout;
+    uv_idle_t more; /* it is to be run again when the loop has come round */
     int left; /* an epoll descriptor of our own: connections whose client has sent its last byte */
     uv_timer_t sweep;
     struct visitors visitors;
