@@ -95,7 +95,7 @@ const struct option_spec config_options[] = {
     NUMBER(import_s, "import-s", "PYTHON_EXECUTOR_IMPORT_S", 300, 1, 86400,
            "seconds in which a zygote must have imported all that is preloaded"),
     NUMBER(stall_s, "stall-s", "PYTHON_EXECUTOR_STALL_S", 10, 2, 86400,
-           "seconds without a sign of life after which a zygote or the server is killed and replaced"),
+           "seconds without a sign of life after which the server, a zygote, or a worker that is not ready yet is killed and replaced"),
     NUMBER(uid_base, "uid-base", "PYTHON_EXECUTOR_UID_BASE", 63000, 1000, 4000000000,
            "first of the user ids used: the server's, then one for each worker"),
     TEXT(require, "require", "PYTHON_EXECUTOR_REQUIRE", "seccomp,rlimits,identity,filesystem,network",
