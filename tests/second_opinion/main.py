@@ -20,7 +20,7 @@ import expectation  # noqa: E402
 import opinion  # noqa: E402
 import platforms  # noqa: E402
 
-PARTS = 8  # argument sets of a number in a round
+PARTS = 4  # argument sets of a number in a round
 
 
 class LongRun(run.Run):

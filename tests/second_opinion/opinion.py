@@ -18,6 +18,7 @@ from client import ask
 KNOWS_MACHINE = platform.machine() == "x86_64"  # numbers of calls, and their registers
 SEED = 1  # of the short form
 PARTS, FOREIGN = 2, 12  # argument sets of each number; numbers that are tried by other entries, which end a worker each
+DEEPER = 3  # times as many of a number that was answered
 KEPT_PARTS = 20  # argument sets that what is kept of the calls is of
 START = 60  # seconds until all that is preloaded must be there
 CATEGORY = "second opinion"
@@ -54,7 +55,8 @@ class Opinion:
         self.tier, self.port, self.report = tier, port, report
         self.manager = tier.manager(process)  # None where the host does not see it
         self.kept, self.found = expectation.load(tier.name), {}
-        self.programs, self.calls, self.runs, self.outcomes = [], 0, 0, collections.Counter()
+        self.programs, self.answered, self.harmed = [], set(), ""
+        self.calls, self.runs, self.outcomes = 0, 0, collections.Counter()
 
     def add(self, name, why):
         self.report.add(self.tier, CATEGORY, name, why[:2000])
@@ -149,36 +151,40 @@ class Opinion:
     # --- The sweep ---
 
     def round(self, seed, parts, until):
-        """One of the long form: a case, with everything that it finds."""
-        swept = self.sweeps(seed, range(parts), FOREIGN, until)
+        """One of the long form: a case, with everything that it finds. Of the calls that were seen to be answered there are more."""
+        swept = self.sweeps(seed, range(parts), FOREIGN, until, {number: range(parts, DEEPER * parts) for number in self.answered})
         found = [f"{name}: {why}" for name, why in [*self.judge(swept), *self.unchanged().items()]
                  if why and (name != EVERY or time.monotonic() < until)]  # the last round is cut off
         self.add(f"seed {seed}", "; ".join(found))
         if found:
             self.begin()
 
-    def sweeps(self, seed, parts, foreign, until=float("inf")):
-        """[(name, records)]: all numbers by the entry of 64-bit programs, and some of the others, which end their workers."""
+    def sweeps(self, seed, parts, foreign, until=float("inf"), more=()):
+        """{name: records}: all numbers by the entry of 64-bit programs, `more` parts of some, and some by the others, which end
+        their workers."""
         one = sweep.Sweep(self.port, self.targets(), seed, int(self.tier.patience * 1000), until)
-        draw = random.Random(seed)
-        some = sorted(draw.sample(range(LAST + 1), foreign))
-        found = [("numbers", one.all("syscall", range(LAST + 1), parts)), ("odd numbers", one.all("syscall", ODD, parts[:1])),
-                 ("x32", one.all("x32", [X32 + number for number in some], parts[:1])), ("int 0x80", one.all("int80", some, parts[:1]))]
-        self.calls += sum(len(records) for _, records in found)
+        some = sorted(random.Random(seed).sample(range(LAST + 1), foreign))
+        with sweep.Neighbour(self.port) as neighbour:
+            found = {"numbers": one.all("syscall", dict.fromkeys(range(LAST + 1), parts)) + one.all("syscall", dict(more)),
+                     "odd numbers": one.all("syscall", dict.fromkeys(ODD, parts[:1])),
+                     "x32": one.all("x32", {X32 + number: parts[:1] for number in some}),
+                     "int 0x80": one.all("int80", dict.fromkeys(some, parts[:1]))}
+        self.harmed = neighbour.harmed
+        self.calls += sum(map(len, found.values()))
         self.runs += one.runs
         self.outcomes += one.outcomes
+        self.answered |= {record.number for record in found["numbers"] if sweep.word(record) == "answered"}
         return found
 
     @staticmethod
     def call_lines(swept):
-        records = dict(swept)
-        words = sweep.words_of(record for record in records["numbers"] if record.number not in NO_TABLE)
-        rest = [f"... {name}: {' '.join(sorted(set(map(sweep.word, records[name]))))}" for name in records if name != "numbers"]
+        words = sweep.words_of(record for record in swept["numbers"] if record.number not in NO_TABLE)
+        rest = [f"... {name}: {' '.join(sorted(set(map(sweep.word, records))))}" for name, records in swept.items() if name != "numbers"]
         return [*expectation.call_lines(words, name_of), *rest]
 
     def disagreements(self, swept):
         """The calls that were not answered as the filter has it, whose text the kernel gave us."""
-        for name, records in swept:
+        for name, records in swept.items():
             for record in records:
                 if record.arguments is None or record.number in NO_TABLE or record.pid is None:
                     continue
@@ -189,19 +195,18 @@ class Opinion:
 
     def judge(self, swept):
         """[(what, why it is wrong)] of a sweep."""
+        yield "neighbour", self.harmed
         kept = [line for line in self.kept.get("calls", []) if not line.startswith("...")]
         maybe = expectation.conditional(line for line in self.kept.get("filter", ROOTS_FILTER) if not line.startswith("..."))
-        records = dict(swept)
-        words = sweep.words_of(record for record in records["numbers"] if record.number not in NO_TABLE)
+        words = sweep.words_of(record for record in swept["numbers"] if record.number not in NO_TABLE)
         yield "calls", "; ".join(expectation.openings(kept, maybe, words, name_of))
         usually = dict(line[4:].split(": ") for line in self.kept.get("calls", []) if line.startswith("..."))
         for name in ("odd numbers", "x32", "int 0x80"):
             usual = usually.get(name, "").split()
-            yield name, ", ".join(f"{record.number}: {sweep.word(record)}" for record in records[name] if sweep.word(record) not in usual)
+            yield name, ", ".join(f"{record.number}: {sweep.word(record)}" for record in swept[name] if sweep.word(record) not in usual)
         yield "int 0x80 lets no more through", "; ".join(expectation.openings(kept, maybe, {
-            number: seen for number, seen in sweep.words_of(records["int 0x80"]).items() if seen != {sweep.ENDED}}, name_of))
-        words = sweep.words_of(records["numbers"])
-        missing = sorted(set(range(LAST + 1)) - set(words))
+            number: seen for number, seen in sweep.words_of(swept["int 0x80"]).items() if seen != {sweep.ENDED}}, name_of))
+        missing = sorted(set(range(LAST + 1)) - {record.number for record in swept["numbers"]})
         yield EVERY, f"not {missing}" if missing else ""
         if self.programs:
             yield "calls as the filter has them", "; ".join(list(self.disagreements(swept))[:5])
@@ -225,7 +230,7 @@ def short(tier, process, port, report, keep=False):
     swept = one.sweeps(SEED, range(PARTS), FOREIGN)
     if keep:
         more = one.sweeps(SEED + 1, range(KEPT_PARTS), LAST)
-        one.found["calls"] = one.call_lines([(name, records + others) for (name, records), (_, others) in zip(swept, more)])
+        one.found["calls"] = one.call_lines({name: records + more[name] for name, records in swept.items()})
         one.kept = one.found
     root = f"/proc/{one.manager}/root" if one.manager else None
     for name, lines in one.found.items():

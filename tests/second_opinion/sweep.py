@@ -8,7 +8,9 @@ import concurrent.futures
 import errno
 import json
 import os
+import random
 import re
+import threading
 import time
 
 from calls import CALLS, KINDS
@@ -31,6 +33,48 @@ def source(name, targets):
 
 class Silence(OSError):
     """The service does not answer."""
+
+
+# An innocent script beside the sweep: whether what it has and is stays as it was.
+NEIGHBOUR = """
+import os, resource, signal, threading, time
+def state():
+    return [open("/tmp/mine").read(), sorted(os.listdir("/tmp")), os.getcwd(), os.fstat(1).st_ino, os.getpid(), sorted(os.environ.items()),
+            resource.getrlimit(resource.RLIMIT_NOFILE), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+            [str(signal.getsignal(n)) for n in range(1, 32)], threading.active_count(), os.stat("/tmp/mine").st_mode, hash(memory)]
+memory = bytes(range(256)) * 4096
+def main():
+    with open("/tmp/mine", "w") as file: file.write("mine alone")
+    before, end = state(), time.monotonic() + 1
+    while time.monotonic() < end:
+        now = state()
+        if now != before or memory != bytes(range(256)) * 4096: return [before, now]
+        time.sleep(0.05)
+    return "unharmed"
+"""
+
+
+class Neighbour(threading.Thread):
+    """Has one run after another while the block lasts; `harmed` is the first answer that is not as it should be."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.harmed, self.runs, self.over = port, "", 0, threading.Event()
+
+    def run(self):
+        while not self.over.is_set() and not self.harmed:
+            answer = ask(self.port, "POST", "/execute", json.dumps({"script": NEIGHBOUR}).encode(), timeout=60)
+            self.runs += 1
+            if answer.result != "unharmed" and answer.status != 503:
+                self.harmed = str(answer)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
 
 
 class Sweep:
@@ -94,9 +138,10 @@ class Sweep:
         """One that was not seen to begin, since it is the report's descriptor that it closed, has no arguments."""
         return records[-1] if records else Record(entry, call[0], call[2], None, None, None)
 
-    def all(self, entry, numbers, parts):
-        """The records of all numbers with the argument sets `parts`; several runs at once."""
-        calls = [(number, CALLS.get(number, ("", KINDS[:6]))[1], part) for part in parts for number in numbers]
+    def all(self, entry, numbers):
+        """The records of {number: its argument sets}; several runs at once."""
+        calls = [(number, CALLS.get(number, ("", KINDS[:6]))[1], part) for number, parts in numbers.items() for part in parts]
+        random.Random(f"{self.seed}/{entry}").shuffle(calls)  # what one leaves behind in its worker is where the next begins
         chunks = [calls[at : at + A_RUN] for at in range(0, len(calls), A_RUN)]
         if entry != "syscall":  # each call ends its run
             chunks = [calls[at :: AT_ONCE * 2] for at in range(AT_ONCE * 2)]

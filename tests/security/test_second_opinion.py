@@ -26,7 +26,7 @@ HARMLESS = (121, 124, 125, 146, 27)
 
 
 def seen(service, entry, numbers, parts=1):
-    return sweep.words_of(sweep.Sweep(service.port, TARGETS, 1, 5000).all(entry, numbers, range(parts)))
+    return sweep.words_of(sweep.Sweep(service.port, TARGETS, 1, 5000).all(entry, dict.fromkeys(numbers, range(parts))))
 
 
 def openings(words):
