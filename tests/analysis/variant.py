@@ -52,7 +52,8 @@ class Variant:
             print(output, flush=True)
 
     def run(self, what, command, **more):
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=ROOT, **more)
+        """It hangs where it takes longer than an hour."""
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=ROOT, timeout=3600, **more)
         self.count(what, done.returncode == 0, done.stdout[-6000:])
 
     def count_reports(self, what, is_bad):
