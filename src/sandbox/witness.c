@@ -38,9 +38,9 @@ static int witness_rlimits(struct failure *ret_failure) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_max != 0)
         return let_through("rlimits", "RLIMIT_CORE", ret_failure);
-    limit.rlim_max = RLIM_INFINITY;
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return let_through("rlimits", "raising RLIMIT_NOFILE", ret_failure);
+    limit.rlim_max = 1;
+    if (setrlimit(RLIMIT_CORE, &limit) == 0)
+        return let_through("rlimits", "raising RLIMIT_CORE", ret_failure);
     return 0;
 }
 
