@@ -24,7 +24,7 @@ VALGRIND = [shutil.which("valgrind") or "/usr/bin/valgrind", "--quiet", "--vgdb=
             "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"]
 # They confine themselves, or what they make, and valgrind with it.
 NOT_BEHIND = {"cgroup", "chroot", "confine", "credentials", "hierarchy", "keeper", "landlock", "namespaces", "probe", "rlimits", "sandbox", "scratch",
-              "seccomp", "seccomp_program", "tally", "view", "witness",
+              "seccomp", "seccomp_program", "tally", "view", "witness", "witness_alone",
               "fd",  # closes every descriptor, valgrind's too
               "frame"}  # interrupts a writer each half a millisecond, in which valgrind gets nowhere; its fuzzer's inputs are there
 PAGES = ["/", "/docs", "/openapi.json", "/readyz", "/healthz", "/metrics", "/isolation", "/nothing"]
