@@ -133,10 +133,7 @@ def process(pid):
 
 def uids(manager):
     """The range of ids that server and workers have; the ordinary user's that has them all."""
-    found = {os.stat(f"/proc/{pid}").st_uid for pid, _ in footprint.tree(manager) if os.path.exists(f"/proc/{pid}")}
-    found |= {int(status.split()[0]) for pid, _ in footprint.tree(manager)
-              for status in re.findall(r"^Uid:\t(.*)$", read(f"/proc/{pid}/status"), re.M)}
-    found.discard(0)
+    found = {int(uid) for pid, _ in footprint.tree(manager) for uid in re.findall(r"^Uid:\t(\d+)", read(f"/proc/{pid}/status"), re.M)} - {0}
     return range(min(found), min(found) + (UIDS if len(found) > 1 else 1)) if found else range(0)
 
 

@@ -92,7 +92,7 @@ def identity(pid, manager):
     """Who it is, in which namespaces, with which switches."""
     fields, service = status(pid), status(manager)
     ids = {int(service["Uid"].split()[0]): "the service's", 0: "0"}
-    found = [f"{name}: {' '.join(owner(number, ids) for number in fields.get(name, '').split())}" for name in ("Uid", "Gid", "Groups")]
+    found = [f"{name}: {' '.join(owner(number, ids) for number in fields.get(name, '').split()) or 'none'}" for name in ("Uid", "Gid", "Groups")]
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Threads", "SigBlk", "CoreDumping"):
         found.append(f"{name}: {fields.get(name, 'not told')}")
     found.append(f"filters more than the service has: {int(fields.get('Seccomp_filters', 0)) - int(service.get('Seccomp_filters', 0))}")
