@@ -240,9 +240,11 @@ def after(service, reference, before, outcomes):
 def try_start(case, options, reference, **keys):
     service = Starting(*options, fault=case, **keys)
     try:
-        if service.port is None:
-            if service.process.poll() is None:
-                raise Bug(f"it neither starts nor ends: {service.log[-500:]}")
+        # GET /readyz says no until all is imported, and what fails before that is final.
+        wait_until(lambda: "all that is preloaded is there" in service.log or service.process.poll() is not None, 30)
+        if service.port is None and service.process.poll() is None:
+            raise Bug(f"it neither starts nor ends: {service.log[-500:]}")
+        if service.process.poll() is not None:
             return verdict_of_refusal(service, case.role == "loader")
         early = service.injector.was_hit()
         service.injector.disarm()
