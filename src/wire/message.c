@@ -105,8 +105,9 @@ int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX
     do
         n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
     while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
+    /* Where there is no memory to take it the message stays where it is. */
     if (n < 0)
-        return -errno;
+        return errno == ENOMEM ? -EAGAIN : -errno;
     size_t count = take_fds(&header, ret_fds);
     if (n == 0 && count == 0)
         return 0;

@@ -177,7 +177,7 @@ int message_send(int fd, const struct message *message, const int *fds, size_t f
 int message_send_layers(int fd, const struct isolation *isolation);
 
 /* Receives one message. 1 with the message and its descriptors (now the caller's; unset ones are -1),
- * 0 where the other end has closed, or a negative errno: -EAGAIN on an idle non-blocking socket,
+ * 0 where the other end has closed, or a negative errno: -EAGAIN on an idle non-blocking socket, or for want of memory,
  * -EBADMSG for a packet of the wrong size, whose descriptors have been closed. */
 int message_receive(int fd, struct message *ret_message, int ret_fds[MESSAGE_MAX_FDS]);
 

@@ -50,16 +50,25 @@ struct zygote {
     bool ended; /* the server or the manager is gone */
 };
 
-/* A verdict that cannot be delivered means that nobody waits for it any more. */
+/* The other end has closed, 0 or an error that says so, and nobody waits for a verdict any more. Or this one has a trouble of its
+ * own: to the others of its tree its end must not look like one that the server has wished. */
+static void end(struct zygote *zygote, int error) {
+    bool closed = error == 0 || error == -EPIPE || error == -ECONNRESET;
+    zygote->ended = true;
+    zygote->branch->broken = zygote->branch->broken || !closed;
+}
+
 static void tell_server(struct zygote *zygote, uint64_t job, const struct verdict *verdict) {
     struct message message = {.kind = MESSAGE_VERDICT, .job = job, .verdict = *verdict};
-    if (message_send(INHERIT_CHANNEL, &message, NULL, 0) < 0)
-        zygote->ended = true;
+    int r = message_send(INHERIT_CHANNEL, &message, NULL, 0);
+    if (r < 0)
+        end(zygote, r);
 }
 
 static void tell_manager(struct zygote *zygote, const struct message *message) {
-    if (message_send(INHERIT_CONTROL, message, NULL, 0) < 0)
-        zygote->ended = true;
+    int r = message_send(INHERIT_CONTROL, message, NULL, 0);
+    if (r < 0)
+        end(zygote, r);
 }
 
 /* --- Orders from the server --- */
@@ -139,7 +148,7 @@ static void hear_server(struct zygote *zygote) {
         if (r == -EAGAIN)
             return;
         if (r != 1) {
-            zygote->ended = true;
+            end(zygote, r);
             return;
         }
         if (message.kind == MESSAGE_RUN) {
@@ -158,10 +167,11 @@ static void hear_server(struct zygote *zygote) {
 static void hear_manager(struct zygote *zygote) {
     struct message message;
     int fds[MESSAGE_MAX_FDS];
-    if (message_receive(INHERIT_CONTROL, &message, fds) != -EAGAIN) {
-        message_close_fds(fds);
-        zygote->ended = true;
-    }
+    int r = message_receive(INHERIT_CONTROL, &message, fds);
+    if (r == -EAGAIN)
+        return;
+    message_close_fds(fds);
+    end(zygote, r);
 }
 
 /* --- The crew --- */
@@ -172,13 +182,15 @@ static void announce(struct zygote *zygote) {
     struct branch *branch = zygote->branch;
     const struct message ready = {.kind = MESSAGE_READY, .flavours = branch->flavours};
     const struct message channel = {.kind = MESSAGE_CHANNEL, .flavours = branch->flavours};
-    if (branch->announce < 0 ? message_send_layers(INHERIT_CONTROL, &zygote->crew.sandbox->isolation) < 0
-                             : message_send(branch->announce, &channel, &branch->channel, 1) < 0)
-        zygote->ended = true;
+    int r = branch->announce < 0 ? message_send_layers(INHERIT_CONTROL, &zygote->crew.sandbox->isolation)
+                                 : message_send(branch->announce, &channel, &branch->channel, 1);
     branch->announce = fd_close(branch->announce);
     branch->channel = fd_close(branch->channel);
-    tell_manager(zygote, &ready);
     zygote->announced = true;
+    if (r < 0)
+        end(zygote, r);
+    else
+        tell_manager(zygote, &ready);
 }
 
 /* A worker failed to get ready. Before the first success that is final. */
@@ -203,7 +215,7 @@ static int hear_workers(struct zygote *zygote, struct failure *ret_failure) {
 /* As it should, when the server has let go of it; or else the whole tree is to be made anew. */
 static void next_ended(struct zygote *zygote, const struct verdict *how) {
     if (how->ending != ENDING_EXIT || how->code != 0)
-        zygote->branch->broken = zygote->ended = true;
+        end(zygote, -ECHILD);
     zygote->branch->next = 0;
 }
 
