@@ -11,10 +11,13 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +34,7 @@ struct trial {
 
 static _Noreturn void be_worker(struct sandbox *sandbox, struct trial *trial, int go) {
     char byte;
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (read(go, &byte, 1) != 1)
         _exit(EXIT_FAILURE);
     trial->result = sandbox_enter(sandbox, TRIAL_SLOT, &trial->failure);
@@ -63,6 +67,7 @@ static int make_worker(struct sandbox *sandbox, struct trial *trial) {
 
 static _Noreturn void be_zygote(const struct policy *policy, const struct plan *plan, struct trial *trial) {
     struct sandbox sandbox;
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* one that hangs is not left behind */
     alarm(TRIAL_SECONDS);
     int r = sandbox_prepare(&sandbox, policy, plan, &trial->failure);
     if (r == 0)
@@ -76,7 +81,7 @@ static _Noreturn void be_zygote(const struct policy *policy, const struct plan *
     _exit(EXIT_SUCCESS);
 }
 
-static int try_plan(const struct policy *policy, const struct plan *plan, struct trial *trial) {
+static int try_once(const struct policy *policy, const struct plan *plan, struct trial *trial) {
     *trial = (struct trial){0};
     trial->result = failure_set(&trial->failure, EIO, "worker", "the trial did not end");
     pid_t child = fork();
@@ -85,6 +90,17 @@ static int try_plan(const struct policy *policy, const struct plan *plan, struct
     if (child < 0 || waitpid(child, NULL, 0) != child)
         return failure_set(&trial->failure, EAGAIN, "worker", "fork(): %s", strerror(errno));
     return trial->result;
+}
+
+/* Of what is missing at this moment, and not refused. */
+static bool may_pass(int error) {
+    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == EINTR || error == EIO;
+}
+
+/* A layer that is given up here is given up for the life of the zygote: not for a moment's trouble. */
+static int try_plan(const struct policy *policy, const struct plan *plan, struct trial *trial) {
+    int r = try_once(policy, plan, trial);
+    return r < 0 && may_pass(trial->failure.error) ? try_once(policy, plan, trial) : r;
 }
 
 /* --- Plans, the best first --- */
