@@ -47,7 +47,7 @@ def test_an_address_that_cannot_be_had_is_not_made_up():
 
 @pytest.mark.parametrize("name, outcomes", [
     ("server accept4 EMFILE", "absorbed"), ("server epoll_wait EINTR", "absorbed"), ("server read short", "absorbed"),
-    ("server recvmsg ENOMEM", "replaced"), ("server sendto short", "absorbed"), ("server epoll_ctl kill", "replaced"),
+    ("server recvmsg ENOMEM", "absorbed"), ("server sendto short", "absorbed"), ("server epoll_ctl kill", "replaced"),
     ("worker landlock_restrict_self ENOMEM", "absorbed"), ("worker mount ENOMEM", "absorbed"), ("worker setresuid EAGAIN", "absorbed"),
     ("worker writev short", "absorbed"), ("worker writev kill", "said"), ("worker read EIO", "said"),
     ("zygote clone EAGAIN", "absorbed"), ("zygote poll ENOMEM", "replaced"), ("zygote sendto kill", "replaced"),
@@ -66,3 +66,30 @@ def test_while_it_is_reloaded(injected, reference, name):
 @pytest.mark.parametrize("name", ["server epoll_wait EINTR", "server sendto ENOBUFS", "manager poll EINTR", "zygote recvmsg kill"])
 def test_while_it_ends(reference, name):
     assert trial.try_drain(case_of(name, "drain"), OPTIONS, reference) in ("absorbed", "said")
+
+
+@pytest.mark.parametrize("name", ["flavour sendto ENOBUFS", "flavour kill kill"])
+def test_a_flavour_that_ends_by_itself_is_not_taken_for_one_that_was_let_go(flavoured, name):
+    """The first of its tree must not serve on without it."""
+    one, reference = flavoured
+    assert trial.try_serving(case_of(name, "serve"), one, reference) == "replaced"
+
+
+def test_a_flavour_that_cannot_announce_itself_is_no_heir(flavoured):
+    one, reference = flavoured
+    assert trial.try_reload(case_of("flavour sendmsg ENOBUFS", "reload"), one, reference) in ("absorbed", "said")
+
+
+@pytest.fixture(scope="module")
+def flavoured():
+    one = Injected(*trial.OPTIONS, "--preload=decimal")
+    one.wait_for_ready()
+    yield one, trial.look(one)
+    one.kill()
+
+
+def test_a_moments_trouble_costs_no_layer(reference):
+    """The throwaway child that tries the layers lacks memory once: it is asked again."""
+    for call in ("mount", "unshare", "pipe2"):
+        case = Case("start", "fork", call, f"error:{errno.ENOMEM}", 12 if call == "unshare" else 1)
+        assert trial.try_start(case, OPTIONS, reference) == "absorbed", case
