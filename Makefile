@@ -69,6 +69,7 @@ check-hardening: packages build
 check-tidy: packages analysis-packages
 	@tools/build build
 	@[ -f build-tidy/build.ninja ] || CC=clang meson setup build-tidy -Dwerror=false -Deditor=plain >/dev/null
+	@ninja -C build-tidy --quiet build.ninja >/dev/null
 	@/usr/bin/python3 tests/analysis/read.py build build-tidy
 
 check-valgrind: packages test-packages analysis-packages
