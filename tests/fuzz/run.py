@@ -84,7 +84,7 @@ class Fuzzer:
     def start(self, *arguments):
         environment = {**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
         with open(self.log, "wb") as log:
-            return subprocess.Popen([self.program, f"-max_len={LONGEST}", "-rss_limit_mb=1024", "-timeout=10", *arguments],
+            return subprocess.Popen([self.program, f"-max_len={LONGEST}", "-timeout=10", *arguments],
                                     stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
 
     def said(self):
@@ -171,7 +171,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("fuzzers", nargs="*")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()  # of which parse_args() of Python 3.11 takes no fuzzer behind an option
     build = os.path.abspath(arguments.build)
     names = sorted(os.path.basename(path)[5:-2] for path in glob.glob(f"{HERE}/fuzz_*.c"))
     unknown = set(arguments.fuzzers) - set(names)
