@@ -29,7 +29,7 @@ SEEN = """
 import os, resource, socket
 def seen():
     try: socket.socket(); network = 'a socket'
-    except OSError as error: network = error.errno
+    except OSError: network = 'refused'
     limits = [resource.getrlimit(getattr(resource, 'RLIMIT_' + name)) for name in ('NOFILE', 'NPROC', 'CORE', 'STACK', 'MEMLOCK')]
     return [os.getresuid(), os.getresgid(), os.getgroups(), network, limits, sorted(os.listdir('/')), os.access('/', os.W_OK)]
 """
@@ -103,10 +103,11 @@ def is_at_work(pid):
 
 
 def figures(service):
-    """Numbers of processes, and of descriptors of those that last."""
+    """Numbers of processes, and of descriptors and mounts of those that last."""
     found = family(service)
     lasting = [service.manager_pid, *found["server"], *found["zygotes"], *found["flavours"]]
-    return {**{name: len(pids) for name, pids in found.items()}, "descriptors": [descriptor_count(pid) for pid in lasting]}
+    return {**{name: len(pids) for name, pids in found.items()}, "descriptors": [descriptor_count(pid) for pid in lasting],
+            "mounts": [read_proc(pid, "mountinfo").count(b"\n") for pid in lasting]}
 
 
 def settled(service, reference):
