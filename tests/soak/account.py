@@ -24,10 +24,15 @@ class Account:
     def read_log(self, path, ids):
         """How often each request has a line, what its last one says; who died, by the manager's word; and all that it told else."""
         self.lines, self.said, self.zygote_pids, self.deaths = collections.Counter(), {}, set(), collections.Counter()
-        self.stalls, self.told = [], []
-        with open(path, encoding="ascii") as file:
+        self.errors, self.told = [], []
+        with open(path, encoding="ascii", errors="replace") as file:
             for line in file:
-                entry = json.loads(line)
+                try:
+                    entry = json.loads(line)
+                except ValueError:  # the last words of whoever was ended by assert(), a library or a sanitizer
+                    self.told.append(line)
+                    self.errors.append(line.rstrip())
+                    continue
                 if (id_ := entry.get("request_id", "")).startswith(ids):
                     self.lines[id_] += 1
                     self.said[id_] = entry["httpRequest"]["status"], entry.get("outcome"), entry.get("key")
@@ -44,7 +49,7 @@ class Account:
         for who in ("server", "zygote"):
             self.deaths[who] += text.startswith(f"the {who} was killed by") or text.startswith(f"the {who} ended with")
         if entry["severity"] == "ERROR":
-            self.stalls.append(text)
+            self.errors.append(text)
 
     # --- What is wrong, in words; nothing where all is well ---
 
@@ -130,4 +135,4 @@ class Account:
     def unplanned_deaths(self):
         """What the manager saw end, beside what was killed. With a server its zygotes end as well."""
         most = {"server": len(self.servers), "zygote": len(self.zygotes) + 2 * len(self.servers)}
-        return [f"{self.deaths[who]} of {who}, {count} at most were to be" for who, count in most.items() if self.deaths[who] > count] + self.stalls
+        return [f"{self.deaths[who]} of {who}, {count} at most were to be" for who, count in most.items() if self.deaths[who] > count] + self.errors
