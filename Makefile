@@ -38,6 +38,10 @@
 #                look for input that breaks what reads it, for so long for each: tests/fuzz
 #   make fuzz-keep [FUZZERS="json request"]
 #                keep the smallest of what that has found, which make test goes through
+#   make fuzz-server [FUZZ_SECONDS=60]
+#                the same by AFL++ for the whole server and the HTTP library, which is built from Debian's source for it
+#   make flood [FLOOD_SECONDS=10] [FLOODS="churn,slow readers"]
+#                slow, idle, endless and ill-formed clients in crowds, for so long each, and whether others are answered meanwhile
 #   make faults [FAULTS="server:recvmsg serve:zygote"] [FAULTS_EACH=5]
 #                make every system call of the service fail, each error at some of its occurrences, or those with these names
 #   make clean   remove the build folders
@@ -96,6 +100,15 @@ fuzz:
 
 fuzz-keep:
 	@$(FUZZ) --keep $(FUZZERS)
+
+.PHONY: fuzz-server flood
+fuzz-server:
+	@tools/packages afl
+	@/usr/bin/python3 tests/fuzz/afl.py build-afl --seconds $(FUZZ_SECONDS)
+
+FLOOD_SECONDS = 10
+flood: packages test-packages build
+	@/usr/bin/python3 tests/floods/flood.py build $(FLOOD_SECONDS) "$(FLOODS)"
 
 .PHONY: second-opinion
 SECONDS = 30

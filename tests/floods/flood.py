@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Floods a service of its own with each of floods.py, and has a canary ask all the while: flood.py [SECONDS [NAME...]].
+"""Floods a service of its own with each of floods.py, and has a canary ask all the while: flood.py BUILD [SECONDS [NAME,...]].
 
-BUILD names the build folder. A flood has failed where the canary was not answered, where the service holds more descriptors or
+A flood has failed where the canary was not answered, where the service holds more descriptors or
 memory when it is over than before, or where something that came back was wrong. The last line is `N passed, N failed`.
 """
 import json
@@ -12,7 +12,10 @@ import sys
 import time
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [FOLDER, os.path.dirname(FOLDER)]
+sys.path += [FOLDER, os.path.dirname(FOLDER)]
+
+if __name__ == "__main__":
+    os.environ["BUILD"] = os.path.abspath(sys.argv[1])
 
 from floods import FLOODS  # noqa: E402
 from service import Service, descriptor_count, read_proc, resident_kb, wait_until  # noqa: E402
@@ -51,10 +54,13 @@ class Watch:
         self.service, self.server = service, service.server_pid
         self.others = (service.manager_pid, service.zygote_pid)
         self.cpu = cpu_seconds(self.server)
+        self.most = (0, 0)
         self.before = self.most = self.look()
 
     def look(self):
         """(KiB in memory, descriptors)"""
+        if self.service.server_pid != self.server:
+            return self.most  # it has died, which is told in the end
         return resident_kb(self.server), descriptor_count(self.server) + sum(map(descriptor_count, self.others))
 
     def watch(self, running):
@@ -91,29 +97,30 @@ def metric(service, name):
     raise AssertionError(f"no metric {name}")
 
 
-def endure(name, seconds, quiet, scale=1.0):
+def look_after(flood, watch, did, scale):
+    """What is wrong when it is over."""
+    failures = did["wrong"] + watch.settle()
+    if flood.keeps and did["most open"] < flood.keeps * scale:
+        failures.append(f"only {did['most open']} connections could be had: see ulimit -n")
+    if watch.service.server_pid != watch.server:
+        failures.append("the server died")
+    elif metric(watch.service, "held_bytes") or metric(watch.service, "requests_in_flight") != 1:
+        failures.append("it still holds what was sent")
+    watch.service.assert_well()
+    return failures
+
+
+def endure(one, name, seconds, quiet, scale=1.0):
     """One flood: (cells of its row, what the crowd did, what is wrong)."""
     flood = FLOODS[name]
-    one = begin(flood)
-    try:
-        calm = said_by(start("canary.py", one.port, quiet), quiet + 60)
-        watch = Watch(one)
-        attack = start("attack.py", name, one.port, seconds, scale)
-        canary = start("canary.py", one.port, seconds)
-        watch.watch((attack, canary))
-        heard, did = said_by(canary, 60), said_by(attack, 60)
-        cpu = cpu_seconds(watch.server) - watch.cpu
-        failures = [f"the canary: {failure}" for failure in calm["failures"] + heard["failures"]] + did["wrong"] + watch.settle()
-        if flood.keeps and did["most open"] < flood.keeps * scale:
-            failures.append(f"only {did['most open']} connections could be had: see ulimit -n")
-        if one.server_pid != watch.server:
-            failures.append("the server died")
-        elif metric(one, "held_bytes") or metric(one, "requests_in_flight") != 1:
-            failures.append("it still holds what was sent")
-        one.assert_well()
-        one.stop()
-    finally:
-        one.kill()
+    calm = said_by(start("canary.py", one.port, quiet), quiet + 60)
+    watch = Watch(one)
+    attack = start("attack.py", name, one.port, seconds, scale)
+    canary = start("canary.py", one.port, seconds)
+    watch.watch((attack, canary))
+    heard, did = said_by(canary, 60), said_by(attack, 60)
+    cpu = cpu_seconds(watch.server) - watch.cpu
+    failures = [f"the canary: {failure}" for failure in calm["failures"] + heard["failures"]] + look_after(flood, watch, did, scale)
     memory, files = zip(watch.before, watch.most, watch.after)
     row = (name, len(heard["seconds"]), len(heard["failures"]), times(calm), times(heard), f"{cpu / seconds:.0%}",
            " / ".join(f"{kb / 1024:.0f}" for kb in memory), " / ".join(map(str, files)))
@@ -127,14 +134,20 @@ def raise_files():
 
 
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10
-    names = sys.argv[2:] or list(FLOODS)
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10
+    wanted = sys.argv[3] if len(sys.argv) > 3 else ""
+    names = [name for name in FLOODS if any(part and part in name for part in wanted.split(","))] if wanted else list(FLOODS)
     raise_files()
     failed = 0
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     print("| " + " | ".join(HEADINGS) + " |\n|" + "---|" * len(HEADINGS), flush=True)
     for name in names:
-        row, did, failures = endure(name, seconds, min(5, seconds))
+        one = begin(FLOODS[name])
+        try:
+            row, did, failures = endure(one, name, seconds, min(5, seconds))
+            one.stop()
+        finally:
+            one.kill()
         print("| " + " | ".join(map(str, row)) + " |", flush=True)
         print(f"{name}: {', '.join(f'{key} {value}' for key, value in did.items() if key != 'wrong')}", file=sys.stderr)
         for failure in failures[:5]:

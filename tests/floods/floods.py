@@ -136,7 +136,7 @@ FLOODS = {
     "slow readers of streams": Flood(slow_stream_reader, 60, reads=0, window=4096),
     "10,000 idle, 1,024 allowed": Flood(idle, 10_000),
     "10,000 idle, 12,000 allowed": Flood(idle, 10_000, "--connections=12000", keeps=10_000),
-    "half-open": Flood(half_open, 2000, "--idle-s=5"),
+    "half-open": Flood(half_open, 2000, "--idle-s=3"),
     "pipelining": Flood(pipelining, 20),
     "pipelining, unread": Flood(pipelining_unread, 200, reads=0, window=4096),
     "huge headers": Flood(huge_headers, 50),
