@@ -39,6 +39,7 @@ ERRORS = {
 LASTING = ["accept4 EMFILE", "clone EAGAIN", "memfd_create EMFILE", "mkdirat ENOSPC", "mmap ENOMEM", "mount ENOSPC", "openat EMFILE",
            "pipe2 EMFILE", "socketpair EMFILE", "unshare ENOSPC", "recvmsg ENOMEM"]
 FOREVER = 1_000_000
+ONLY = {"fcntl": ("launch", "flavour")}  # where it makes descriptors; elsewhere it sets flags of one that is there
 # Each step of a life can be its last one, or one that never ends.
 DIES = {"start": ("server", "zygote", "fork", "worker"), "grow": ("flavour",), "serve": ("server", "zygote", "flavour", "fork", "worker"),
         "reload": ("launch", "zygote", "flavour", "fork"), "drain": ("server", "zygote")}
@@ -87,7 +88,7 @@ def spread(count, most):
 def cases_of(phase, census, most=5):
     """`census`: {(role, call): count} of that phase."""
     for (role, call), count in sorted(census.items()):
-        if role not in PHASES[phase]:
+        if role not in PHASES[phase] or role not in ONLY.get(call, (role,)):
             continue
         for at, word in enumerate(ERRORS.get(call, "").split()):
             for nth in spread(count, most if at == 0 else min(most, 2)):
