@@ -21,6 +21,9 @@ MARK = 0x7669657777656976  # with which the view makes its own calls; whoever re
 A_RUN = 200  # calls
 AT_ONCE = 3  # runs
 LINE = re.compile(r"^!(?P<pid>\d+)$|^@(?P<number>-?\d+) (?P<part>\d+) (?P<arguments>[0-9a-f]+(?: [0-9a-f]+){5})$|^=(?P<answer>-?\d+)$", re.M)
+TRIES, MOST_MS = 2, 5000  # of a call alone
+THROUGH = "through"  # what the script returns
+BY_ITSELF = ("killed", "exited", "memory", "exception")  # outcomes of a call's own making
 ENDED = "ended"
 
 Record = collections.namedtuple("Record", "entry number part arguments pid answer")  # answer: None where it ended the run
@@ -84,10 +87,10 @@ class Sweep:
         self.port, self.targets, self.seed, self.patience_ms, self.until = port, targets, seed, patience_ms, until
         self.runs, self.outcomes = 0, collections.Counter()
 
-    def send(self, entry, calls):
-        """(records, whether it came to its end) of one run."""
+    def send(self, entry, calls, patience_ms=None):
+        """(records, its outcome; THROUGH where it came to its end) of one run."""
         targets = {**self.targets, "entry": entry, "seed": self.seed, "kinds": KINDS, "mark": MARK, "calls": calls}
-        body = {"script": source("inside.py", targets), "details": True, "limits": {"wall_ms": self.patience_ms}}
+        body = {"script": source("inside.py", targets), "details": True, "limits": {"wall_ms": patience_ms or self.patience_ms}}
         for _ in range(5):
             answer = ask(self.port, "POST", "/execute", json.dumps(body).encode(), timeout=60)
             if answer.status not in (0, 503):
@@ -96,8 +99,9 @@ class Sweep:
         else:
             raise Silence(str(answer))
         self.runs += 1
-        self.outcomes[answer.keys.get("outcome", str(answer.status))] += 1
-        return list(self.read(entry, answer.stdout)), answer.ok and answer.result == "through"
+        outcome = answer.keys.get("outcome", str(answer.status))
+        self.outcomes[outcome] += 1
+        return list(self.read(entry, answer.stdout)), THROUGH if answer.result == THROUGH else outcome
 
     @staticmethod
     def read(entry, text):
@@ -119,24 +123,26 @@ class Sweep:
         """A record for each of the calls, in runs as long as the worker lasts."""
         left = calls
         while left and time.monotonic() < self.until:
-            records, through = self.send(entry, left)
+            records, outcome = self.send(entry, left)
             done = [record for record in records if record.answer is not None]
             yield from done
-            if through and len(done) == len(left):
+            if outcome == THROUGH and len(done) == len(left):
                 return
-            guilty = left[len(done)] if len(done) < len(left) else None
+            if len(done) < len(left):
+                certain = not done and records and outcome in BY_ITSELF
+                yield records[-1] if certain else self.alone(entry, left[len(done)])
             left = left[len(done) + 1 :]
-            if guilty:
-                yield self.alone(entry, guilty) if done else self.ended(entry, guilty, records)
 
     def alone(self, entry, call):
-        records, _ = self.send(entry, [call])
-        return self.ended(entry, call, records)
-
-    @staticmethod
-    def ended(entry, call, records):
-        """One that was not seen to begin, since it is the report's descriptor that it closed, has no arguments."""
-        return records[-1] if records else Record(entry, call[0], call[2], None, None, None)
+        """Until it is seen to begin, and how it ends is not for want of time: the machine may be busy. One that never is seen,
+        since it is the report's descriptor that it closed, has no arguments."""
+        last = Record(entry, call[0], call[2], None, None, None)
+        for _ in range(TRIES):
+            records, outcome = self.send(entry, [call], MOST_MS)
+            last = records[-1] if records else last
+            if records and (last.answer is not None or outcome in BY_ITSELF):
+                break
+        return last
 
     def all(self, entry, numbers):
         """The records of {number: its argument sets}; several runs at once."""
