@@ -43,10 +43,12 @@ def large_slow_bodies():
 
 
 def slow_reader():
+    yield random.uniform(0, 2)  # so many runs at once would be load
     yield LARGE
 
 
 def slow_stream_reader():
+    yield random.uniform(0, 2)
     yield STREAM
 
 
@@ -132,7 +134,7 @@ FLOODS = {
     "slow headers": Flood(slow_headers, 2000),
     "slow bodies": Flood(slow_bodies, 2000),
     "slow bodies, large": Flood(large_slow_bodies, 40),
-    "slow readers": Flood(slow_reader, 60, reads=0, window=4096),
+    "slow readers": Flood(slow_reader, 40, reads=0, window=4096),
     "slow readers of streams": Flood(slow_stream_reader, 60, reads=0, window=4096),
     "10,000 idle, 1,024 allowed": Flood(idle, 10_000),
     "10,000 idle, 12,000 allowed": Flood(idle, 10_000, "--connections=12000", keeps=10_000),
