@@ -26,7 +26,7 @@ const struct option_spec config_options[] = {
          "numeric address to listen on; 0.0.0.0 for every interface"),
     NUMBER(port, "port", "PORT", 8080, 0, 65535, "TCP port to listen on; 0 takes a free one"),
     NUMBER(connections, "connections", "PYTHON_EXECUTOR_CONNECTIONS", 1024, 1, 100000,
-           "open HTTP connections at most"),
+           "open HTTP connections at most; who comes then has the place of whoever has been idle or slow for the longest"),
     NUMBER(idle_s, "idle-s", "PYTHON_EXECUTOR_IDLE_S", 60, 1, 86400,
            "seconds without a byte after which a connection is closed"),
     TEXT(origins, "origins", "PYTHON_EXECUTOR_ORIGINS", "", "abcdefghijklmnopqrstuvwxyz" DIGITS "+-._:/[],*",
