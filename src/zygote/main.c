@@ -132,6 +132,8 @@ static int complete_policy(struct policy *policy, struct failure *ret_failure) {
     for (size_t i = 0; i < SYSTEM; i++)
         if (access(system_folders[i], F_OK) == 0)
             policy->read_only[count++] = system_folders[i];
+        else if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) /* scripts would miss it for a moment's trouble */
+            return failure_set(ret_failure, errno, "Python", "access(%s): %s", system_folders[i], strerror(errno));
     return 0;
 }
 
