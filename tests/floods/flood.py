@@ -21,8 +21,7 @@ from floods import FLOODS  # noqa: E402
 from service import Service, descriptor_count, read_proc, resident_kb, wait_until  # noqa: E402
 
 LEFT_KB = 12 << 10  # what malloc may keep of what it had; a leak is larger, by the number of connections that there were
-TICK = os.sysconf("SC_CLK_TCK")
-HEADINGS = ("flood", "asked", "failed", "quiet: p50 / p99 / max ms", "flood: p50 / p99 / max ms", "CPU of a core",
+HEADINGS = ("flood", "asked", "failed", "quiet: p50 / p99 / max ms", "flood: p50 / p99 / max ms", "server had a core / waited for one",
             "MiB before / most / after", "descriptors before / most / after")
 
 
@@ -43,8 +42,9 @@ def times(canary):
 
 
 def cpu_seconds(pid):
-    stat = read_proc(pid, "stat")
-    return sum(map(int, stat[stat.rindex(b")") + 2:].split()[11:13])) / TICK
+    """That it has had, and that it has waited for: proc(5), schedstat."""
+    had, waited, _ = read_proc(pid, "schedstat").split() or (0, 0, 0)
+    return int(had) / 1e9, int(waited) / 1e9
 
 
 class Watch:
@@ -119,10 +119,10 @@ def endure(one, name, seconds, quiet, scale=1.0):
     canary = start("canary.py", one.port, seconds)
     watch.watch((attack, canary))
     heard, did = said_by(canary, 60), said_by(attack, 60)
-    cpu = cpu_seconds(watch.server) - watch.cpu
+    cpu = [(after - before) / seconds for after, before in zip(cpu_seconds(watch.server), watch.cpu)]
     failures = [f"the canary: {failure}" for failure in calm["failures"] + heard["failures"]] + look_after(flood, watch, did, scale)
     memory, files = zip(watch.before, watch.most, watch.after)
-    row = (name, len(heard["seconds"]), len(heard["failures"]), times(calm), times(heard), f"{cpu / seconds:.0%}",
+    row = (name, len(heard["seconds"]), len(heard["failures"]), times(calm), times(heard), " / ".join(f"{share:.0%}" for share in cpu),
            " / ".join(f"{kb / 1024:.0f}" for kb in memory), " / ".join(map(str, files)))
     return row, did, failures
 

@@ -1,10 +1,7 @@
 """Who keeps a connection when there are too many, or too many bytes in them; and that no client has the server for itself."""
 import http.client
-import os
-import signal
 import socket
 import threading
-import time
 
 from service import Background, order, wait_until
 
@@ -135,31 +132,3 @@ def test_clients_that_send_all_the_time_do_not_keep_the_loop_for_themselves(star
         over.set()
     for sender in senders:
         sender.get()
-
-
-def test_requests_while_others_time_out(start):
-    """Those that the library has just closed are behind the requests in its list of who is ready."""
-    one = start("--idle-s=1", "--preload=")
-    server, count = one.server_pid, 50
-    for _ in range(3):
-        late = [connect(one) for _ in range(20)]
-        for connection in late:
-            connection.sendall(b"POST /exec")
-        time.sleep(0.7)
-        asking = [connect(one) for _ in range(5)]
-        time.sleep(0.1)
-        os.kill(server, signal.SIGSTOP)
-        for connection in asking:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * count)
-        time.sleep(0.5)
-        os.kill(server, signal.SIGCONT)
-        for connection in asking:
-            with connection.makefile("rb") as answers:
-                assert sum(answers.readline() == b"HTTP/1.1 200 OK\r\n" and skip(answers) for _ in range(count)) == count
-    one.assert_well()
-    assert one.server_pid == server
-
-
-def skip(answers):
-    """The rest of an answer."""
-    return answers.read(int(http.client.parse_headers(answers)["Content-Length"])) is not None
