@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 # What an operator or a machine can bring about, by call; the first is tried at more occurrences than the rest. `short` is a
 # part of the bytes. `after` is for calls that have happened whatever they say. Left out, since they cannot fail in a way that
-# anybody could bring about: what has no error but for wrong arguments (getpid, umask, rt_sigaction, lseek, kill of a child of
-# one's own, exit), brk (it answers with an address; memory is refused by mmap here), and what the C library does on its own
-# account for a process that has just begun (arch_prctl, set_robust_list, rseq). recvfrom is not short: of a connection the
-# kernel gives all that is there, and libmicrohttpd takes its word for it.
+# anybody could bring about: what has no error but for wrong arguments (getpid, umask, rt_sigaction, lseek, umount2 that
+# detaches, kill of a child of one's own, exit), brk (it answers with an address; memory is refused by mmap here),
+# and what the C library does on its own account for a process that has just begun (arch_prctl, set_robust_list, rseq). recvfrom
+# is not short: of a connection the kernel gives all that is there, and libmicrohttpd takes its word for it.
 ERRORS = {
     "accept4": "EMFILE ENFILE ENOMEM EAGAIN ECONNABORTED EINTR",
     "access": "ENOMEM", "faccessat2": "ENOMEM EIO",
@@ -27,7 +27,7 @@ ERRORS = {
     "futex": "EINTR", "getrandom": "EINTR",
     "landlock_create_ruleset": "ENOMEM EMFILE", "landlock_add_rule": "ENOMEM", "landlock_restrict_self": "ENOMEM", "seccomp": "ENOMEM",
     "madvise": "ENOMEM EAGAIN", "mmap": "ENOMEM", "mprotect": "ENOMEM", "mremap": "ENOMEM", "munmap": "ENOMEM",
-    "mount": "ENOMEM ENOSPC EPERM", "umount2": "EBUSY", "unshare": "ENOMEM ENOSPC EPERM",
+    "mount": "ENOMEM ENOSPC EPERM", "unshare": "ENOMEM ENOSPC EPERM",
     "openat": "EMFILE ENFILE ENOMEM EINTR",
     "prctl": "EPERM", "prlimit64": "EPERM", "setpriority": "EACCES",
     "pread64": "EIO", "read": "EINTR EIO short", "readv": "EINTR", "write": "EINTR ENOSPC EPIPE short", "writev": "EINTR EPIPE short",
@@ -39,7 +39,8 @@ ERRORS = {
 LASTING = ["accept4 EMFILE", "clone EAGAIN", "memfd_create EMFILE", "mkdirat ENOSPC", "mmap ENOMEM", "mount ENOSPC", "openat EMFILE",
            "pipe2 EMFILE", "socketpair EMFILE", "unshare ENOSPC", "recvmsg ENOMEM"]
 FOREVER = 1_000_000
-ONLY = {"fcntl": ("launch", "flavour")}  # where it makes descriptors; elsewhere it sets flags of one that is there
+# fcntl where it makes descriptors; elsewhere it sets flags of one that is there. wait4 where it blocks.
+ONLY = {"fcntl": ("launch", "flavour"), "wait4": ("server", "zygote", "fork", "flavour")}
 # Each step of a life can be its last one, or one that never ends.
 DIES = {"start": ("server", "zygote", "fork", "worker"), "grow": ("flavour",), "serve": ("server", "zygote", "flavour", "fork", "worker"),
         "reload": ("launch", "zygote", "flavour", "fork"), "drain": ("server", "zygote")}

@@ -40,9 +40,10 @@ def test_a_run_that_cannot_be_started_is_tried_again(injected, reference, call):
     injected.injector.disarm()
 
 
-def test_an_address_that_cannot_be_had_is_not_made_up():
-    """It is what people and scripts are told to connect to."""
-    assert trial.try_start(case_of("manager getsockname ENOBUFS", "start"), OPTIONS, None) == "refused"
+@pytest.mark.parametrize("name", ["manager getsockname ENOBUFS", "zygote access ENOMEM"])
+def test_what_is_not_known_is_not_made_up(name):
+    """An address that people and scripts are told to connect to; that a folder of the system's is not there."""
+    assert trial.try_start(case_of(name, "start"), OPTIONS, None) == "refused"
 
 
 @pytest.mark.parametrize("name, outcomes", [

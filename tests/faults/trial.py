@@ -105,12 +105,16 @@ def is_at_work(pid):
 
 
 def figures(service):
-    """Numbers of processes, and of descriptors and mounts of those that last."""
+    """Numbers of processes, and of descriptors of those that last."""
     found = family(service)
     lasting = [service.manager_pid, *found["server"], *found["zygotes"], *found["flavours"]]
-    return {**{name: len(pids) for name, pids in found.items()}, "descriptors": [descriptor_count(pid) for pid in lasting],
-            # The zygotes' own; the others have the machine's, of which this service is not the only user.
-            "mounts": [read_proc(pid, "mountinfo").count(b"\n") for pid in found["zygotes"] + found["flavours"]]}
+    return {**{name: len(pids) for name, pids in found.items()}, "descriptors": [descriptor_count(pid) for pid in lasting]}
+
+
+def mounts(service):
+    """{zygote: how many it has}: a name space of its own, which ends with it; another zygote may have come to its root in another way."""
+    found = family(service)
+    return {pid: read_proc(pid, "mountinfo").count(b"\n") for pid in found["zygotes"] + found["flavours"]}
 
 
 def settled(service, reference):
@@ -282,12 +286,15 @@ def requests_meanwhile(service):
 
 
 def try_serving(case, service, reference):
-    before, injector = parts(service), service.injector
+    before, mounted, injector = parts(service), mounts(service), service.injector
     injector.arm(case.role, case.call, case.action, case.nth, case.times)
     outcomes = (requests_until_hit if case.times == 1 else requests_meanwhile)(service)
     hit = injector.was_hit()
     injector.disarm()
     outcome = after(service, reference, before, outcomes)
+    now = mounts(service)
+    if any(now.get(pid, count) != count for pid, count in mounted.items()):
+        raise Bug(f"mounts: {now}, before {mounted}")
     return outcome if hit else "unreached"
 
 
