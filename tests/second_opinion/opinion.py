@@ -186,7 +186,7 @@ class Opinion:
         """The calls that were not answered as the filter has it, whose text the kernel gave us."""
         for name, records in swept.items():
             for record in records:
-                if record.arguments is None or record.number in NO_TABLE or record.pid is None:
+                if record.number in NO_TABLE or record.pid is None:
                     continue
                 architecture = bpf.I386 if name == "int 0x80" else bpf.X86_64
                 actions = {program.run(record.number, record.arguments, record.pid, architecture) for program in self.programs}

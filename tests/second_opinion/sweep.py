@@ -26,7 +26,8 @@ THROUGH = "through"  # what the script returns
 BY_ITSELF = ("killed", "exited", "memory", "exception")  # outcomes of a call's own making
 ENDED = "ended"
 
-Record = collections.namedtuple("Record", "entry number part arguments pid answer")  # answer: None where it ended the run
+# `answer` is None where it ended the run.
+Record = collections.namedtuple("Record", "entry number part arguments pid answer")
 
 
 def source(name, targets):
@@ -58,7 +59,8 @@ def main():
 
 
 class Neighbour(threading.Thread):
-    """Has one run after another while the block lasts; `harmed` is the first answer that is not as it should be."""
+    """Has one run after another while the block lasts; `harmed` is the first answer that is not as it should be. Not one that
+    took too long, or never had its turn: so it may be on a busy machine."""
 
     def __init__(self, port):
         super().__init__(daemon=True)
@@ -68,8 +70,9 @@ class Neighbour(threading.Thread):
         while not self.over.is_set() and not self.harmed:
             answer = ask(self.port, "POST", "/execute", json.dumps({"script": NEIGHBOUR}).encode(), timeout=60)
             self.runs += 1
-            if answer.result != "unharmed" and answer.status != 503:
-                self.harmed = str(answer)
+            outcome = answer.headers.get("execution-outcome", "")
+            if answer.result != "unharmed" and answer.status != 503 and outcome != "timeout":
+                self.harmed = f"{answer} {outcome}"
 
     def __enter__(self):
         self.start()
@@ -120,7 +123,7 @@ class Sweep:
             yield last
 
     def run(self, entry, calls):
-        """A record for each of the calls, in runs as long as the worker lasts."""
+        """A record for each of the calls, in runs as long as the worker lasts; none of one that does not come to an end."""
         left = calls
         while left and time.monotonic() < self.until:
             records, outcome = self.send(entry, left)
@@ -130,19 +133,17 @@ class Sweep:
                 return
             if len(done) < len(left):
                 certain = not done and records and outcome in BY_ITSELF
-                yield records[-1] if certain else self.alone(entry, left[len(done)])
+                yield from records if certain else self.alone(entry, left[len(done)])
             left = left[len(done) + 1 :]
 
     def alone(self, entry, call):
-        """Until it is seen to begin, and how it ends is not for want of time: the machine may be busy. One that never is seen,
-        since it is the report's descriptor that it closed, has no arguments."""
-        last = Record(entry, call[0], call[2], None, None, None)
+        """Its record, once it is seen to begin and does not end for want of time. None where it never is: the machine is busy, or
+        it waits, and no signal wakes it."""
         for _ in range(TRIES):
             records, outcome = self.send(entry, [call], MOST_MS)
-            last = records[-1] if records else last
-            if records and (last.answer is not None or outcome in BY_ITSELF):
-                break
-        return last
+            if records and (records[-1].answer is not None or outcome in BY_ITSELF):
+                return records
+        return []
 
     def all(self, entry, numbers):
         """The records of {number: its argument sets}; several runs at once."""
