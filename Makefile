@@ -38,7 +38,7 @@
 #                look for input that breaks what reads it, for so long for each: tests/fuzz
 #   make fuzz-keep [FUZZERS="json request"]
 #                keep the smallest of what that has found, which make test goes through
-#   make fuzz-server [FUZZ_SECONDS=60]
+#   make fuzz-server [FUZZ_SECONDS=60] | fuzz-server-keep
 #                the same by AFL++ for the whole server and the HTTP library, which is built from Debian's source for it
 #   make flood [FLOOD_SECONDS=10] [FLOODS="churn,slow readers"]
 #                slow, idle, endless and ill-formed clients in crowds, for so long each, and whether others are answered meanwhile
@@ -101,10 +101,13 @@ fuzz:
 fuzz-keep:
 	@$(FUZZ) --keep $(FUZZERS)
 
-.PHONY: fuzz-server flood
+.PHONY: fuzz-server fuzz-server-keep flood
 fuzz-server:
 	@tools/packages afl
 	@/usr/bin/python3 tests/fuzz/afl.py build-afl --seconds $(FUZZ_SECONDS)
+
+fuzz-server-keep:
+	@/usr/bin/python3 tests/fuzz/afl.py build-afl --keep
 
 FLOOD_SECONDS = 10
 flood: packages test-packages build

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""AFL++ on the whole server and the library that reads HTTP for it: afl.py BUILD [--seconds N].
+"""AFL++ on the whole server and the library that reads HTTP for it: afl.py BUILD [--seconds N] [--keep].
 
 libmicrohttpd is built from Debian's source with AFL++'s compiler and AddressSanitizer, into BUILD/library, since its parser is
 what is to be seen; fuzz_server.c is built against it, in persistent mode. It begins with corpus/server.* and with what it has
 found in this folder before. The last line is `N passed, N failed`; crashes and hangs are lines for corpus/server.seeds.
+
+--keep writes corpus/server.found anew, of what was found: few inputs that together reach what all of them do.
 """
 import argparse
 import glob
@@ -112,6 +114,14 @@ def search(program, build, seconds):
     return figures(out)
 
 
+def keep(program, build):
+    queue, least = os.path.join(build, "out", "default", "queue"), os.path.join(build, "least")
+    shutil.rmtree(least, ignore_errors=True)
+    with open(os.path.join(build, "cmin.log"), "wb") as log:
+        do(log, ["afl-cmin", "-i", queue, "-o", least, "-m", "none", "-t", "4000", "--", program], **SANITIZERS, **AFL)
+    fuzz.write_found("server", set(fuzz.read_files(least)) - set(fuzz.read_lines(f"{fuzz.CORPUS}/server.seeds")))
+
+
 def bad_inputs(build):
     for kind in ("crashes", "hangs"):
         for path in sorted(glob.glob(os.path.join(build, "out", "default", kind, "id*"))):
@@ -123,9 +133,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
     build = os.path.abspath(arguments.build)
     program = build_all(build)
+    if arguments.keep:
+        keep(program, build)
+        return 0
     for key, value in search(program, build, arguments.seconds).items():
         print(f"{key:<16}{value:>14}")
     bad = list(bad_inputs(build))

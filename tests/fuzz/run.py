@@ -67,6 +67,17 @@ def read_files(folder):
     return inputs
 
 
+def write_found(name, inputs):
+    """The shortest of them, as far as there is room."""
+    with open(f"{CORPUS}/{name}.found", "w", encoding="ascii") as file:
+        left = KEPT - file.write(HEAD)
+        for line in map(escape, sorted(inputs, key=lambda data: (len(data), data))):
+            left -= len(line) + 1
+            if left < 0:
+                break
+            file.write(line + "\n")
+
+
 # --- One fuzzer ---
 
 
@@ -126,14 +137,7 @@ class Fuzzer:
             # What the seeds reach needs no other input.
             if self.start("-merge=1", f"{folder}/seeds", f"{folder}/all").wait() != 0:
                 raise SystemExit(self.explain(self.said()))
-            found = sorted(set(read_files(f"{folder}/seeds")) - set(seeds), key=lambda data: (len(data), data))
-        with open(f"{CORPUS}/{self.name}.found", "w", encoding="ascii") as file:
-            left = KEPT - file.write(HEAD)
-            for line in map(escape, found):
-                left -= len(line) + 1
-                if left < 0:
-                    break
-                file.write(line + "\n")
+            write_found(self.name, set(read_files(f"{folder}/seeds")) - set(seeds))
 
 
 # --- All of them ---
