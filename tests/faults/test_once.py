@@ -47,24 +47,21 @@ def test_what_is_not_known_is_not_made_up(name):
 
 
 @pytest.mark.parametrize("name, outcomes", [
-    ("server accept4 EMFILE", "absorbed"), ("server epoll_wait EINTR", "absorbed"), ("server read short", "absorbed"),
-    ("server recvmsg ENOMEM", "absorbed"), ("server sendto short", "absorbed"), ("server epoll_ctl kill", "replaced"),
-    ("worker landlock_restrict_self ENOMEM", "absorbed"), ("worker mount ENOMEM", "absorbed"), ("worker setresuid EAGAIN", "absorbed"),
-    ("worker writev short", "absorbed"), ("worker writev kill", "said"), ("worker read EIO", "said"),
-    ("zygote clone EAGAIN", "absorbed"), ("zygote poll ENOMEM", "replaced"), ("zygote sendto kill", "replaced"),
+    ("server accept4 EMFILE", "absorbed"), ("server recvmsg ENOMEM", "absorbed"), ("server sendto short", "absorbed"),
+    ("server epoll_ctl kill", "replaced"), ("worker landlock_restrict_self ENOMEM", "absorbed"), ("worker writev short", "absorbed"),
+    ("worker read EIO", "said"), ("zygote clone EAGAIN", "absorbed"), ("zygote poll ENOMEM", "replaced"),
 ])
 def test_while_it_serves(injected, reference, name, outcomes):
     assert trial.try_serving(case_of(name, "serve"), injected, reference) in outcomes.split()
 
 
-@pytest.mark.parametrize("name", ["manager clone EAGAIN", "manager socketpair EMFILE", "launch execveat ENOMEM", "zygote mount ENOSPC",
-                                  "zygote seccomp kill"])
+@pytest.mark.parametrize("name", ["manager clone EAGAIN", "launch execveat ENOMEM", "zygote mount ENOSPC"])
 def test_while_it_is_reloaded(injected, reference, name):
     """The one before serves on, and the next attempt succeeds."""
     assert trial.try_reload(case_of(name, "reload"), injected, reference) in ("absorbed", "degraded")
 
 
-@pytest.mark.parametrize("name", ["server epoll_wait EINTR", "server sendto ENOBUFS", "manager poll EINTR", "zygote recvmsg kill"])
+@pytest.mark.parametrize("name", ["server epoll_wait EINTR", "zygote recvmsg kill"])
 def test_while_it_ends(reference, name):
     assert trial.try_drain(case_of(name, "drain"), OPTIONS, reference) in ("absorbed", "said")
 
