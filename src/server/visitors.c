@@ -84,7 +84,7 @@ void visitors_leave(struct visitors *visitors, struct visitor *visitor) {
  * would ever have to. */
 void visitors_make_place(struct visitors *visitors) {
     struct visitor *first = first_of(visitors);
-    if (visitors->count <= visitors->most || first == NULL || clock_us() < first->since_us + PATIENCE_MS * 1000)
+    if (visitors->count <= visitors->most || first == NULL || clock_us() < first->since_us + PATIENCE_MS * 1000ull)
         return;
     end(visitors, first);
     visitors->cut_place++;
