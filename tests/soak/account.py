@@ -7,6 +7,11 @@ from load import ANSWERED, BROKEN, CUT, HUNG
 AWAY = ("queue_full", "queue_timeout", "displaced", "too_many_bytes", "draining", "no_memory")  # 503, in the words of the metrics
 
 
+UNREAD = 64 << 10  # bytes beyond which a body is not read for the sake of who may not send it
+# Of a fresh zygote that was killed as well.
+EXPECTED = "a fresh zygote could not take over"
+
+
 def overlaps(record, kills):
     return any(record.sent <= kill.gone and record.ended >= kill.began for kill in kills)
 
@@ -48,7 +53,7 @@ class Account:
         text = entry["message"]
         for who in ("server", "zygote"):
             self.deaths[who] += text.startswith(f"the {who} was killed by") or text.startswith(f"the {who} ended with")
-        if entry["severity"] == "ERROR":
+        if entry["severity"] == "ERROR" and not text.startswith(EXPECTED):
             self.errors.append(text)
 
     # --- What is wrong, in words; nothing where all is well ---
@@ -63,10 +68,16 @@ class Account:
         """Those that a server took along."""
         return [record for record in self.records if record.end == BROKEN and overlaps(record, self.servers)]
 
+    def cut_short(self):
+        """Those whose large body nobody wanted to read: they were answered 429 at once, and may have seen a reset (docs/KEYS.md)."""
+        return [record for record in self.records if record.end == BROKEN and record.size > UNREAD and self.said.get(record.id, [0])[0] == 429]
+
     def unaccounted(self):
         """Neither answered nor cut by the client, and no server died meanwhile."""
+        cut_short = {record.id for record in self.cut_short()}
         return [f"{record.id} ({record.kind}: {record.name}) {record.end} {record.wrong}" for record in self.records
-                if record.end not in (ANSWERED, CUT) and not (record.end == BROKEN and overlaps(record, self.servers))]
+                if record.end not in (ANSWERED, CUT) and record.id not in cut_short
+                and not (record.end == BROKEN and overlaps(record, self.servers))]
 
     def lost(self):
         return [record for record in self.records if record.outcome == "lost"]

@@ -33,6 +33,7 @@ class Record:
     outcome: str | None = None
     retry_after: str | None = None
     wrong: str = ""
+    size: int = 0  # of its body
 
 
 class Connection:
@@ -116,7 +117,7 @@ class Client(threading.Thread):
         while not self.over.is_set():
             self.count += 1
             request = self.traffic.next(self.rng, f"{self.tag}-{self.count}")
-            self.current = record = Record(request.id, request.kind, request.name, self.key, time.monotonic())
+            self.current = record = Record(request.id, request.kind, request.name, self.key, time.monotonic(), size=len(request.body))
             self.ask(request, record)
             self.current = None
             self.done.append(record)

@@ -23,15 +23,17 @@ def words(counted):
 
 def requests(soak):
     under_way = {record.id for record in soak.account.under_way()}
+    cut_short = {record.id for record in soak.account.cut_short()} - under_way
     rows = []
     for kind in [*KINDS, "all"]:
         records = [record for record in soak.load.records if kind in (record.kind, "all")]
         answered, cut = (sum(record.end == end for record in records) for end in (ANSWERED, CUT))
-        taken = sum(record.id in under_way for record in records)
+        taken, short = sum(record.id in under_way for record in records), sum(record.id in cut_short for record in records)
         ok = times(records)
         figures = " / ".join(number(percentile(ok, share)) for share in (50, 95, 99, 100)) if ok else "–"
-        rows.append([kind, *map(str, (len(records), answered, cut, taken, len(records) - answered - cut - taken)), figures])
-    return table(["requests", "sent", "answered", "cut by the client", "under way when a server was killed", "unaccounted",
+        rows.append([kind, *map(str, (len(records), answered, cut, taken, short, len(records) - answered - cut - taken - short)), figures])
+    return table(["requests", "sent", "answered", "cut by the client", "under way when a server was killed",
+                  "429 and a reset while it sent more", "unaccounted",
                   "p50 / p95 / p99 / most of `ok`, ms"], rows)
 
 

@@ -22,10 +22,14 @@ def parts(service):
     return {"manager": service.manager_pid, "server": service.server_pid, **zygotes(service)}
 
 
+def with_own(kind, pids):
+    """Those in a namespace that is the service's own: in the machine's there is what others have."""
+    ours = os.readlink(f"/proc/self/ns/{kind}")
+    return [pid for pid in pids if os.readlink(f"/proc/{pid}/ns/{kind}") != ours]
+
+
 def mounts(pids):
-    """In the name spaces that are the service's own."""
-    own = os.readlink("/proc/self/ns/mnt")
-    return sum(read_proc(pid, "mountinfo").count(b"\n") for pid in pids if os.readlink(f"/proc/{pid}/ns/mnt") != own)
+    return sum(read_proc(pid, "mountinfo").count(b"\n") for pid in with_own("mnt", pids))
 
 
 def counts(service):
@@ -38,7 +42,7 @@ def counts(service):
         "processes": len(pids), "zombies": sum(state_of(pid) == "Z" for pid in family),
         "descriptors of the manager": held.pop("manager"), "descriptors of the server": held.pop("server"),
         "descriptors of the zygotes": sum(held.values()) - 2 * len(workers),
-        "mounts": mounts(named.values()), "System V objects": footprint.system_v(pids),
+        "mounts": mounts(named.values()), "System V objects": footprint.system_v(with_own("ipc", named.values())),
         "files in its folder": len(os.listdir(service.folder.name)),
     }
 

@@ -79,6 +79,13 @@ def test_who_was_under_way_when_a_server_was_killed(account):
     assert [text.split()[0] for text in made.hung()] == ["s-6"]
 
 
+def test_who_was_refused_while_it_still_sent(account):
+    made = account([record(1, 1, 2, BROKEN, size=1 << 20), record(2, 1, 2, BROKEN, size=1 << 20), record(3, 1, 2, BROKEN, size=1)],
+                   [line(1, 429), line(2, 200), line(3, 429)])
+    assert [one.id for one in made.cut_short()] == ["s-1"]
+    assert [text.split()[0] for text in made.unaccounted()] == ["s-2", "s-3"]
+
+
 def test_who_was_lost_and_why(account):
     made = account([record(1, 19, 20.1, outcome="lost"), record(2, 20.4, 21, outcome="lost"), record(3, 21, 22, outcome="lost"),
                     record(4, 9, 10.2, outcome="lost")])

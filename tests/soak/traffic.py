@@ -31,6 +31,8 @@ ECHOES = {
     "threads": ("import threading\n" + FORWARD + "    found = []\n    many = [threading.Thread(target=found.append, args=(n,)) for _ in range(4)]\n"
                 "    [one.start() for one in many]\n    [one.join() for one in many]\n    return found", lambda n: [n] * 4),
 }
+# What a busy machine lets come in another order is left to tests/integration.
+INNOCENT = [case for case in SCRIPTS if case[0] != "more threads"]
 WRAPPED = "\n_inner = main\ndef main(n):\n    print(n)\n    return [n, _inner()]\n"
 FAILING = {**{name: case[:2] for name, case in RUNS.items() if OUTCOMES.get(name, name) != "ok"},
            "says its id": ("def main(n): raise ValueError(n)", {})}
@@ -137,7 +139,7 @@ class Traffic:
     def make_innocent(self, rng, id_):
         stdout = id_ + "\n"
         if rng.random() < 0.1:
-            name, script, result = rng.choice(SCRIPTS)
+            name, script, result = rng.choice(INNOCENT)
             return Request("innocent", name, id_, order(script + WRAPPED, input=id_), judge=expects([id_, result], stdout))
         name = rng.choice(list(ECHOES))
         script, result = ECHOES[name]
