@@ -23,7 +23,8 @@ struct daemon {
 };
 
 /* Listens on the socket, which is taken, for so many connections at once; each is closed when nothing has come for
- * idle_s, or when another needs its place: visitors.h. Requests come to `handle` and their ends to `forget`, both with the context. 0 or a negative errno. */
+ * idle_s, or when another needs its place: visitors.h. Requests come to `handle` and their ends to `forget`, both with the
+ * context. 0 or a negative errno. */
 int daemon_start(struct daemon *daemon, uv_loop_t *loop, int take_listen, unsigned connections, unsigned idle_s,
                  MHD_AccessHandlerCallback handle, MHD_RequestCompletedCallback forget, void *context);
 

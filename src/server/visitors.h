@@ -1,10 +1,10 @@
 /* Visitors: the open connections, and whose turn it is on each.
  *
  * While a job waits or runs for a client it is our turn, for a time that is bounded. Else it is the client's: to send a
- * request, or to read the answer. A client may take as long as it likes, but not at the cost of others: where there is no
- * place for a newcomer, whoever has been on turn for the longest loses his: of those who never had a run, as long as
- * they have more than half of the places; where there are too many bytes, whoever holds the most. So those who mean to be slow, however many, are in nobody's way; and where there are
- * keys, nobody without one drives out somebody who has.
+ * request, or to read the answer. A client may take as long as it likes, but not at the cost of others. Where there is no
+ * place for a newcomer, whoever has been on turn for the longest loses his: of those who never had a run, as long as they
+ * have more than half of the places. Where there are too many bytes, whoever holds the most. So those who mean to be slow,
+ * however many, are in nobody's way; and where there are keys, nobody without one drives out somebody who has.
  *
  * Knows sockets and not HTTP. Runs in the server's event loop.
  */
