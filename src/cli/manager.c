@@ -212,7 +212,7 @@ static void server_ended(struct manager *manager, int status) {
         log_warning("the server ended with status %d", WEXITSTATUS(status));
     fd_close(manager->server.control);
     manager->server = (struct child){.control = -1};
-    manager->succession.server = -1;
+    succession_lose_server(&manager->succession);
     manager->done = manager->done || stopping;
     if (manager->done)
         return;

@@ -287,7 +287,7 @@ static void ended(struct zygote *zygote, int status) {
     succession_hear(zygote); /* its last words */
     enum zygote_stage stage = zygote->stage;
     bool expected = succession->stopping || stage == ZYGOTE_RETIRING, complete = zygote->complete;
-    if (!expected && WIFSIGNALED(status))
+    if (!expected && !zygote->killed && WIFSIGNALED(status))
         log_warning("the zygote was killed by signal %d", WTERMSIG(status));
     else if (!expected && succession->served)
         log_warning("the zygote ended with status %d", WEXITSTATUS(status));
@@ -312,6 +312,15 @@ bool succession_reap(struct succession *succession, pid_t pid, int status) {
             return true;
         }
     return false;
+}
+
+void succession_lose_server(struct succession *succession) {
+    succession->server = -1;
+    for (size_t i = 0; i < SUCCESSION_ZYGOTES; i++) {
+        struct zygote *zygote = &succession->zygotes[i];
+        if (zygote->stage == ZYGOTE_PRESENT || zygote->stage == ZYGOTE_RETIRING)
+            put_down(zygote);
+    }
 }
 
 void succession_kill_all(struct succession *succession) {

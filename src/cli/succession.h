@@ -87,6 +87,10 @@ struct zygote *succession_present(struct succession *succession);
 /* Takes note of a child's end; false where it was no zygote. */
 bool succession_reap(struct succession *succession, pid_t pid, int status);
 
+/* The server has ended, and with it every job. So do those that had it for a master: at once, also where one imports and
+ * would not notice before it is through. */
+void succession_lose_server(struct succession *succession);
+
 void succession_kill_all(struct succession *succession);
 
 #endif

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from service import Background, needs_poverty, unsanitized, wait_until
+from test_faults import answers_again
 
 SLEEP = "import time\ndef main():\n    time.sleep({})\n    return 'slept'"
 VERSION = "import changing\ndef main(): return changing.VERSION"
@@ -190,6 +191,16 @@ def test_an_import_that_hangs_at_the_start_ends_it(package, program):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
     assert done.returncode == 1
     assert "not everything was imported within 2 s, see --import-s" in done.stdout
+
+
+@unsanitized
+def test_the_server_dies_while_something_is_imported(start, package):
+    """The tree that it had goes at once, not when it is through, or has been silent for too long."""
+    package.install("import time; time.sleep(3600)")
+    one = start(f"--venv={package.folder}", "--preload=changing", "--stall-s=600")
+    before = one.zygote_pid
+    os.kill(one.server_pid, signal.SIGKILL)
+    assert wait_until(lambda: one.zygote_pid not in (None, before), 10) and answers_again(one), one.log
 
 
 @unsanitized
