@@ -47,9 +47,10 @@
 #   make clean   remove the build folders
 
 .DEFAULT_GOAL = build
-.PHONY: run test test-security image-test build docs install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak soak faults clean packages \
-        test-packages security-packages \
-        bench-packages check check-hardening check-tidy check-valgrind check-tsan check-asan coverage analysis-packages
+.PHONY: run build clean docs packages test test-packages test-security security-packages second-opinion image-test \
+        check check-hardening check-tidy check-valgrind check-tsan check-asan coverage analysis-packages \
+        fuzz fuzz-keep fuzz-server fuzz-server-keep flood soak faults \
+        install uninstall deb deb-test first-run-test bench bench-quick bench-size bench-soak bench-packages
 
 # With make -j as well: what is to be built takes the packages.
 .NOTPARALLEL:
@@ -90,7 +91,6 @@ check-asan: packages test-packages
 coverage: packages test-packages analysis-packages
 	@/usr/bin/python3 tests/analysis/coverage.py build-coverage $(TESTS)
 
-.PHONY: fuzz fuzz-keep
 FUZZ_SECONDS = 60
 FUZZ = /usr/bin/python3 tests/fuzz/run.py build-fuzz
 fuzz:
@@ -101,7 +101,6 @@ fuzz:
 fuzz-keep:
 	@$(FUZZ) --keep $(FUZZERS)
 
-.PHONY: fuzz-server fuzz-server-keep flood
 fuzz-server:
 	@tools/packages afl
 	@/usr/bin/python3 tests/fuzz/afl.py build-afl --seconds $(FUZZ_SECONDS)
@@ -113,7 +112,6 @@ FLOOD_SECONDS = 10
 flood: packages test-packages build
 	@/usr/bin/python3 tests/floods/flood.py build $(FLOOD_SECONDS) "$(FLOODS)"
 
-.PHONY: second-opinion
 SECONDS = 30
 second-opinion: packages security-packages build
 	@/usr/bin/python3 tests/second_opinion/main.py build $(TIERS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(RENEW),--renew)
