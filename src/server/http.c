@@ -57,14 +57,26 @@ static void hold(struct exchange *exchange, size_t bytes) {
     exchange->visitor->held = bytes;
 }
 
+/* A body that has not come whole is refused when its client is through with it; an answer that is not read is cut off. */
+static void give_way(struct http *http, struct visitor *visitor) {
+    struct exchange *exchange = visitor->holder;
+    if (exchange->body.data != NULL) {
+        exchange->too_much = true;
+        buf_done(&exchange->body);
+    } else {
+        visitors_cut_for_bytes(&http->daemon.visitors, visitor);
+    }
+    hold(exchange, 0);
+}
+
 /* What stands between a crowd of slow clients and the end of memory. */
 static bool may_hold(struct exchange *exchange, size_t more) {
     struct http *http = exchange->http;
     while (http->held + more > CONFIG_HELD * (http->api.config->body_kb << 10)) {
-        size_t freed = visitors_cut_largest(&http->daemon.visitors, exchange->visitor->held + more);
-        if (freed == 0)
+        struct visitor *largest = visitors_largest(&http->daemon.visitors, exchange->visitor->held + more);
+        if (largest == NULL)
             return false;
-        http->held -= freed;
+        give_way(http, largest);
     }
     return true;
 }
@@ -239,6 +251,7 @@ static enum MHD_Result begin(struct http *http, struct MHD_Connection *connectio
     exchange->http = http;
     exchange->connection = connection;
     exchange->visitor = daemon_visitor(connection);
+    exchange->visitor->holder = exchange;
     exchange->call.route = api_find_route(path);
     begin_access(exchange, method, path);
     buf_init(&exchange->body, max);
@@ -403,6 +416,7 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
     *state = NULL;
     log_exchange(exchange, why);
     hold(exchange, 0);
+    exchange->visitor->holder = NULL;
     visitors_wait(&http->daemon.visitors, exchange->visitor);
     stream_done(&exchange->stream);
     /* The library has given up a connection that a job still streams to. */

@@ -92,7 +92,7 @@ void visitors_make_place(struct visitors *visitors) {
 
 /* --- Bytes --- */
 
-size_t visitors_cut_largest(struct visitors *visitors, size_t beyond) {
+struct visitor *visitors_largest(const struct visitors *visitors, size_t beyond) {
     struct visitor *largest = NULL;
     for (size_t i = 0; i < 2; i++)
         for (struct visitor *one = visitors->lines[i].ends.next; one != &visitors->lines[i].ends; one = one->next) {
@@ -101,10 +101,10 @@ size_t visitors_cut_largest(struct visitors *visitors, size_t beyond) {
                 beyond = one->held;
             }
         }
-    if (largest == NULL)
-        return 0;
-    largest->held = 0;
-    end(visitors, largest);
+    return largest;
+}
+
+void visitors_cut_for_bytes(struct visitors *visitors, struct visitor *visitor) {
+    end(visitors, visitor);
     visitors->cut_bytes++;
-    return beyond;
 }

@@ -128,12 +128,14 @@ static void test_who_holds_the_most_goes(void **state) {
         scene.guests[i]->held = 100 * (i + 1);
     }
     visitors_serve(&scene.visitors, scene.guests[3]); /* its run is bounded in time */
-    assert_int_equal(visitors_cut_largest(&scene.visitors, 300), 0);
-    assert_int_equal(visitors_cut_largest(&scene.visitors, 150), 300);
-    assert_int_equal(visitors_cut_largest(&scene.visitors, 150), 200);
-    assert_int_equal(visitors_cut_largest(&scene.visitors, 150), 0);
-    assert_true(is_cut(&scene, 2) && is_cut(&scene, 1) && !is_cut(&scene, 0) && !is_cut(&scene, 3));
-    assert_int_equal(scene.visitors.cut_bytes, 2);
+    assert_null(visitors_largest(&scene.visitors, 300));
+    assert_ptr_equal(visitors_largest(&scene.visitors, 150), scene.guests[2]);
+    visitors_cut_for_bytes(&scene.visitors, scene.guests[2]);
+    assert_ptr_equal(visitors_largest(&scene.visitors, 150), scene.guests[1]);
+    scene.guests[1]->held = 0;
+    assert_null(visitors_largest(&scene.visitors, 150));
+    assert_true(is_cut(&scene, 2) && !is_cut(&scene, 0) && !is_cut(&scene, 1) && !is_cut(&scene, 3));
+    assert_int_equal(scene.visitors.cut_bytes, 1);
     end(&scene);
 }
 
