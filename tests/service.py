@@ -121,6 +121,16 @@ def is_zygote(pid):
     return name.startswith(b"zygote-") and name != read_proc(parent, "comm")
 
 
+def children_by_parent():
+    """{pid: pids of its children} of the whole machine."""
+    family = {}
+    for pid in all_pids():
+        stat = read_proc(pid, "stat")
+        if b")" in stat:
+            family.setdefault(int(stat[stat.rindex(b")") + 2 :].split()[1]), []).append(pid)
+    return family
+
+
 def descriptor_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -260,15 +270,9 @@ class Service:
         """Every process of this instance, zombies apart."""
         return [pid for pid in all_pids() if self.is_ours(pid) and state_of(pid) not in ("", "Z", "X")]
 
-    def children(self, parent, name):
-        found = []
-        for pid in all_pids():
-            stat = read_proc(pid, "stat")
-            if b")" not in stat or int(stat[stat.rindex(b")") + 2 :].split()[1]) != parent:
-                continue
-            if read_proc(pid, "cmdline").split(b"\0")[0] == name.encode() and state_of(pid) != "Z":
-                found.append(pid)
-        return found
+    def children(self, parent, name, family=None):
+        return [pid for pid in (family or children_by_parent()).get(parent, [])
+                if read_proc(pid, "cmdline").split(b"\0")[0] == name.encode() and state_of(pid) != "Z"]
 
     @property
     def manager_pid(self):
@@ -279,19 +283,20 @@ class Service:
         found = self.children(self.manager_pid, "python-executor-server")
         return found[0] if found else None
 
-    def zygote_pids(self):
-        return self.children(self.manager_pid, "python-executor-zygote")
+    def zygote_pids(self, family=None):
+        return self.children(self.manager_pid, "python-executor-zygote", family)
 
     @property
     def zygote_pid(self):
         found = self.zygote_pids()
         return found[0] if found else None
 
-    def flavour_pids(self, above=None):
+    def flavour_pids(self, above=None, family=None):
         """The zygotes that are forks of one another, for more that is imported; not the first of each tree."""
-        above = self.zygote_pids() if above is None else above
-        found = [pid for zygote in above for pid in self.children(zygote, "python-executor-zygote") if is_zygote(pid)]
-        return found + self.flavour_pids(found) if found else []
+        family = family or children_by_parent()
+        above = self.zygote_pids(family) if above is None else above
+        found = [pid for zygote in above for pid in self.children(zygote, "python-executor-zygote", family) if is_zygote(pid)]
+        return found + self.flavour_pids(found, family) if found else []
 
     def every_zygote(self):
         """Once all of them are there."""
@@ -303,8 +308,9 @@ class Service:
         assert wait_until(lambda: self.ask("GET", "/readyz").status == 200, 30), self.log
 
     def worker_pids(self):
-        zygotes = self.zygote_pids() + self.flavour_pids()
-        return [pid for zygote in zygotes for pid in self.children(zygote, "python-executor-zygote") if pid not in zygotes]
+        family = children_by_parent()  # once: a look at all processes takes its time
+        zygotes = self.zygote_pids(family) + self.flavour_pids(family=family)
+        return [pid for zygote in zygotes for pid in self.children(zygote, "python-executor-zygote", family) if pid not in zygotes]
 
     def ready_pids(self):
         """The workers once none of them is still being made: those that were looked at, since another may be

@@ -29,7 +29,7 @@ def test_one_worker_runs_one_after_the_other(start):
 
 def test_first_come_first_served(start):
     one = start("--workers=1")
-    first = Background(one.run, SLEEP.format(0.5))
+    first = Background(one.run, SLEEP.format(2))
     one.wait_for_busy(1)
     waiting = []
     for _ in range(6):
@@ -42,7 +42,7 @@ def test_first_come_first_served(start):
 
 def test_waiting_shows_in_the_timing(start):
     one = start("--workers=1")
-    first = Background(one.run, SLEEP.format(0.6))
+    first = Background(one.run, SLEEP.format(2))
     one.wait_for_busy(1)
     timing = one.run("def main(): return 1").headers["server-timing"]
     first.get()
@@ -58,7 +58,7 @@ def assert_busy(answer):
 
 def test_a_full_queue(start):
     one = start("--workers=1", "--queue=2")
-    runs = [Background(one.run, SLEEP.format(1.5))]
+    runs = [Background(one.run, SLEEP.format(2.5))]
     one.wait_for_busy(1)
     runs += [Background(one.run, SLEEP.format(0.01)) for _ in range(2)]
     time.sleep(0.3)
@@ -71,7 +71,7 @@ def test_a_full_queue(start):
 
 def test_no_queue_at_all(start):
     one = start("--workers=1", "--queue=0")
-    run = Background(one.run, SLEEP.format(0.8))
+    run = Background(one.run, SLEEP.format(2))
     one.wait_for_busy(1)
     assert_busy(one.run("def main(): return 1"))
     assert run.get().status == 200
@@ -92,7 +92,7 @@ def test_a_wait_that_takes_too_long(start):
 
 def test_bad_requests_need_no_place(start):
     one = start("--workers=1", "--queue=0")
-    run = Background(one.run, SLEEP.format(0.8))
+    run = Background(one.run, SLEEP.format(2))
     one.wait_for_busy(1)
     assert one.post(b"[]").status == 400
     assert one.ask("GET", "/execute").status == 405
