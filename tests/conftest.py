@@ -9,6 +9,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from service import PROGRAM, Service  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: looks at what all services of the machine have in common, see run.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def program():
     assert os.access(PROGRAM, os.X_OK), f"{PROGRAM} is not built; set BUILD to the build folder"

@@ -253,6 +253,7 @@ def test_a_killed_zygote_is_swept_by_the_next(poor):
     assert wait_until(lambda: len(folders(poor.uid_base)) == 1 and not set(before) & set(folders(poor.uid_base)), 5)
 
 
+@pytest.mark.alone
 def test_all_killed_is_swept_by_the_next_start(start):
     one = start(*LIMITS, poor=True)
     Background(one.run, NEIGHBOUR)

@@ -2,6 +2,7 @@
 import os
 import re
 
+import pytest
 from attack import PRELUDE, assert_refused, attack
 from service import all_pids, descriptor_count, read_proc, together, wait_until
 
@@ -89,6 +90,7 @@ def changes(before, after):
     return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
 
 
+@pytest.mark.alone
 def test_nothing_is_left_of_a_mixed_run(start):
     one = start()
     one.assert_well()

@@ -101,6 +101,7 @@ def test_the_mounts_and_limits_are_the_kept_ones(start):
     assert found["workers"] == ["all are the same"]
 
 
+@pytest.mark.alone
 def test_what_changes_outside_is_seen(start):
     """A process's priority, and of a file its mode; and nothing where nothing did, once all zygotes are there."""
     one = start("--preload=json")

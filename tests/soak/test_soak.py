@@ -16,6 +16,7 @@ from service import BUILD, ROOT, unsanitized
 
 
 @unsanitized
+@pytest.mark.alone
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as which alone the service's processes can be looked at")
 def test_nobody_is_forgotten_and_nothing_is_left(tmp_path):
     running = subprocess.Popen(
