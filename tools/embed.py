@@ -14,8 +14,8 @@ import os
 import sys
 
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
-         ".svg": "image/svg+xml; charset=utf-8", ".txt": "text/plain; charset=utf-8"}
-PLACES = {"index.html": "/", "docs.html": "/docs"}
+         ".svg": "image/svg+xml; charset=utf-8", ".txt": "text/plain; charset=utf-8", ".json": "application/json"}
+PLACES = {"index.html": "/", "index.json": "/", "docs.html": "/docs"}
 STAND_IN = "editor-plain.js"  # tools/editor.py makes editor.js of it where that has to be
 
 
@@ -48,10 +48,10 @@ def form(name, data, tag):
 
 def assets(target, depfile, folder, *inputs):
     sources = [entry.path for entry in os.scandir(folder) if entry.is_file() and entry.name != STAND_IN] + list(inputs)
-    placed = {PLACES.get(name, "/page/" + name): path for path in sources
-              if os.path.splitext(name := os.path.basename(path))[1] in TYPES}
+    placed = [(PLACES.get(name, "/page/" + name), path) for path in sources
+              if os.path.splitext(name := os.path.basename(path))[1] in TYPES]
     arrays = rows = ""
-    for number, (place, path) in enumerate(sorted(placed.items())):
+    for number, (place, path) in enumerate(sorted(placed)):
         data = bytes_of(path)
         tag = hashlib.sha256(data).hexdigest()[:32]
         plain, plain_form = form(f"plain_{number}", data, tag)

@@ -50,8 +50,8 @@ static int refuse(const struct call *call, unsigned status, const char *text, st
 /* --- Who may --- */
 
 /* None where the page is switched off. */
-static const struct asset *find_asset(const struct api *api, const char *path) {
-    return config_is_on(api->config->page) ? asset_find(path) : NULL;
+static const struct asset *find_asset(const struct api *api, const char *path, const char *accept) {
+    return config_is_on(api->config->page) ? asset_find(path, accept) : NULL;
 }
 
 /* What says nothing of what runs here, to whoever looks whether it does; and the page, for which a browser cannot be given a key. */
@@ -60,7 +60,7 @@ static bool is_open(const struct api *api, const char *path) {
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
         if (strcmp(path, open[i]) == 0)
             return true;
-    return find_asset(api, path) != NULL;
+    return find_asset(api, path, NULL) != NULL;
 }
 
 static int turn_away(struct call *call, unsigned status, const char *text, struct response *ret_response) {
@@ -193,11 +193,11 @@ static read_path *find_reading(const char *path) {
     return strcmp(path, "/metrics") == 0 ? read_metrics : NULL;
 }
 
-int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response) {
+int api_route(const struct api *api, const char *method, const char *path, const char *accept, struct response *ret_response) {
     if (strcmp(path, "/execute") == 0 || api_find_route(path) == ROUTE_MCP)
         return route_sending(method, ret_response);
     read_path *reading = find_reading(path);
-    const struct asset *asset = find_asset(api, path);
+    const struct asset *asset = find_asset(api, path, accept);
     if (reading == NULL && asset == NULL)
         return answer(ret_response, 404, "Not found, the service is at POST /execute.");
     int r = route_reading(method, ret_response);

@@ -53,9 +53,9 @@ int api_check_pace(const struct api *api, struct call *call, struct response *re
 /* The request is over. */
 void api_forget(struct call *call);
 
-/* By the request line alone. 0: read the body and call api_submit(); 1: the response is made; or
+/* By the request line, and by the types that are accepted, NULL for no word of it. 0: read the body and call api_submit(); 1: the response is made; or
  * -ENOMEM. */
-int api_route(const struct api *api, const char *method, const char *path, struct response *ret_response);
+int api_route(const struct api *api, const char *method, const char *path, const char *accept, struct response *ret_response);
 
 /* The body of a POST. 0: ret_job has been submitted, `finished` will be called with `owner`, and the
  * caller has a reference; 1: the response is made; or -ENOMEM. */

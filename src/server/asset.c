@@ -4,11 +4,33 @@
 #include <string.h>
 #include <strings.h>
 
-const struct asset *asset_find(const char *path) {
+static bool is_at_root(const struct asset *asset) {
+    return strcmp(asset->path, "/") == 0;
+}
+
+/* The page itself. */
+static bool is_page(const struct asset *asset) {
+    return is_at_root(asset) && strncmp(asset->type, "text/html", strlen("text/html")) == 0;
+}
+
+/* Weights are not looked at: nobody names a type to have none of it. */
+static bool takes_html(const char *accept) {
+    return accept != NULL && (strcasestr(accept, "text/html") != NULL || strstr(accept, "*/*") != NULL);
+}
+
+static bool is_for(const struct asset *asset, const char *accept) {
+    return !is_at_root(asset) || is_page(asset) == takes_html(accept);
+}
+
+const struct asset *asset_find(const char *path, const char *accept) {
     for (const struct asset *asset = assets; asset->path != NULL; asset++)
-        if (strcmp(asset->path, path) == 0)
+        if (strcmp(asset->path, path) == 0 && is_for(asset, accept))
             return asset;
     return NULL;
+}
+
+const char *asset_varies_by(const struct asset *asset) {
+    return is_at_root(asset) ? "Accept, Accept-Encoding" : "Accept-Encoding";
 }
 
 /* The page loads and asks nothing but this service, and is shown in no other page. `data:` and `blob:` are the pictures that
@@ -18,7 +40,7 @@ const char *asset_policy(const struct asset *asset) {
                                "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     static const char other[] = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
                                 "frame-ancestors 'none'";
-    return strcmp(asset->path, "/") == 0 ? page : other;
+    return is_page(asset) ? page : other;
 }
 
 /* --- What they accept --- */

@@ -21,8 +21,12 @@ struct asset {
 /* Ended by a row of NULL. */
 extern const struct asset assets[];
 
-/* NULL where there is none. */
-const struct asset *asset_find(const char *path);
+/* For whoever accepts these types, NULL for no word of it. At / the page is for those who take HTML: browsers say so, curl takes
+ * anything; who says nothing, as programs do, gets the same as JSON. NULL where there is none. */
+const struct asset *asset_find(const char *path, const char *accept);
+
+/* What of a request decides which form of it there is, for caches. */
+const char *asset_varies_by(const struct asset *asset);
 
 /* What a browser may do with it, as a Content-Security-Policy. */
 const char *asset_policy(const struct asset *asset);

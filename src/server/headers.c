@@ -37,7 +37,7 @@ static void add_common(struct headers headers, const struct call *call, bool clo
 static void add_asset(struct headers headers, const struct response *response) {
     if (response->form == &response->asset->packed)
         add_header(headers, "Content-Encoding", "gzip");
-    add_header(headers, "Vary", "Accept-Encoding");
+    add_header(headers, "Vary", asset_varies_by(response->asset));
     add_header(headers, "ETag", response->form->tag);
     add_header(headers, "Cache-Control", "no-cache");
     add_header(headers, "Content-Security-Policy", asset_policy(response->asset));

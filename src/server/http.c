@@ -360,7 +360,7 @@ static int route(struct exchange *exchange, const char *method, const char *path
     if ((r = api_check_headers(api, call, header_of(connection, "Origin"),
                                header_of(connection, "MCP-Protocol-Version"), response)) != 0 ||
         (r = api_check_key(api, call, method, path, header_of(connection, "Authorization"), response)) != 0 ||
-        (r = api_route(api, method, path, response)) != 0) {
+        (r = api_route(api, method, path, header_of(connection, "Accept"), response)) != 0) {
         response_negotiate(response, header_of(connection, "Accept-Encoding"), header_of(connection, "If-None-Match"));
         return r;
     }

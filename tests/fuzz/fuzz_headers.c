@@ -137,7 +137,7 @@ static void check_mcp(const struct head *head) {
 
 static void check_answer(struct call *call, const struct head *head) {
     struct response response = {.status = 200};
-    const struct asset *asset = asset_find(call->access.path);
+    const struct asset *asset = asset_find(call->access.path, value_of(head, "Accept"));
     size_t count = 0;
     if (asset != NULL)
         response_asset(&response, asset);

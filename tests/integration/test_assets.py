@@ -31,7 +31,12 @@ MADE = {"/docs": os.path.join(BUILD, "web", "docs.html"), "/page/editor.js": os.
         "/page/licenses.txt": os.path.join(BUILD, "web", "licenses.txt")}
 ASSETS = {("/" if name == "index.html" else "/page/" + name): os.path.join(WEB, name) for name in os.listdir(WEB)
           if name.rpartition(".")[2] in TYPES and name != "editor-plain.js"} | MADE
-PACK = {"Accept-Encoding": "br, gzip"}
+HTML = {"Accept": "text/html"}  # as browsers say
+PACK = {**HTML, "Accept-Encoding": "br, gzip"}
+
+
+def vary_of(path):
+    return "Accept, Accept-Encoding" if path == "/" else "Accept-Encoding"
 
 
 def test_there_are_some():
@@ -43,14 +48,14 @@ def test_there_are_some():
 
 @pytest.mark.parametrize("path", sorted(ASSETS))
 def test_each_is_served_plain_and_packed(service, path):
-    plain, packed = service.ask("GET", path), service.ask("GET", path, headers=PACK)
+    plain, packed = service.ask("GET", path, headers=HTML), service.ask("GET", path, headers=PACK)
     assert plain.status == packed.status == 200
     assert plain.body == bytes_of(ASSETS[path]) and "content-encoding" not in plain.headers
     assert gzip.decompress(packed.body) == plain.body and packed.headers["content-encoding"] == "gzip"
     assert packed.body == gzip.compress(plain.body, 9, mtime=0)  # built again it is the same
     for answer in (plain, packed):
         assert answer.headers["content-type"] == TYPES[ASSETS[path].rpartition(".")[2]]
-        assert answer.headers["vary"] == "Accept-Encoding" and answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["vary"] == vary_of(path) and answer.headers["cache-control"] == "no-cache"
         assert answer.headers["content-length"] == str(len(answer.body))
         assert re.fullmatch(r'"[0-9a-f]{32}(-gzip)?"', answer.headers["etag"])
     assert plain.headers["etag"] != packed.headers["etag"]
@@ -58,7 +63,7 @@ def test_each_is_served_plain_and_packed(service, path):
 
 @pytest.mark.parametrize("path", sorted(ASSETS))
 def test_each_has_the_headers_that_confine_it(service, path):
-    headers = service.ask("GET", path).headers
+    headers = service.ask("GET", path, headers=HTML).headers
     assert headers["content-security-policy"] == (PAGE_POLICY if path == "/" else OTHER_POLICY)
     assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
     assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
@@ -69,25 +74,25 @@ def test_each_has_the_headers_that_confine_it(service, path):
     ("gzip;q=0", None), ("gzip;q=0, *", None), ("identity", None), ("", None),
 ])
 def test_whoever_refuses_gzip_gets_none(service, accepted, encoding):
-    assert service.ask("GET", "/", headers={"Accept-Encoding": accepted}).headers.get("content-encoding") == encoding
+    assert service.ask("GET", "/", headers={**HTML, "Accept-Encoding": accepted}).headers.get("content-encoding") == encoding
 
 
 @pytest.mark.parametrize("path", sorted(ASSETS))
 def test_who_has_it_is_told_so(service, path):
-    for wanted in ({}, PACK):
+    for wanted in (HTML, PACK):
         first = service.ask("GET", path, headers=wanted)
         tag = first.headers["etag"]
         for known in (tag, "W/" + tag, f'"other", {tag}', "*"):
             same = service.ask("GET", path, headers={**wanted, "If-None-Match": known})
             assert same.status == 304 and same.body == b"" and same.headers["etag"] == tag
             assert same.headers.get("content-length", str(len(first.body))) == str(len(first.body))  # RFC 9110, 8.6
-            assert same.headers["cache-control"] == "no-cache" and same.headers["vary"] == "Accept-Encoding"
+            assert same.headers["cache-control"] == "no-cache" and same.headers["vary"] == vary_of(path)
         assert service.ask("GET", path, headers={**wanted, "If-None-Match": '"other"'}).body == first.body
 
 
 def test_a_304_leaves_its_connection_usable(service):
-    tag = service.ask("GET", "/").headers["etag"]
-    ask = f"GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tag}\r\n\r\n".encode()
+    tag = service.ask("GET", "/", headers=HTML).headers["etag"]
+    ask = f"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nIf-None-Match: {tag}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
         client.sendall(ask + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         said = b""
@@ -98,12 +103,25 @@ def test_a_304_leaves_its_connection_usable(service):
 
 @pytest.mark.parametrize("path", sorted(ASSETS))
 def test_head_has_the_headers_alone(service, path):
-    for wanted in ({}, PACK):
+    for wanted in (HTML, PACK):
         get, head = service.ask("GET", path, headers=wanted), service.ask("HEAD", path, headers=wanted)
         assert head.status == 200 and head.body == b""
         for answer in (get, head):
             del answer.headers["x-request-id"], answer.headers["date"]
         assert head.headers == get.headers
+
+
+@pytest.mark.parametrize("accepted", [None, "application/json", "text/plain;q=0.5"])
+def test_who_takes_no_html_is_told_what_is_here(service, accepted):
+    answer = service.ask("GET", "/", headers={"Accept": accepted} if accepted else {})
+    assert answer.status == 200 and answer.headers["content-type"] == "application/json" and answer.headers["vary"] == vary_of("/")
+    assert answer.headers["content-security-policy"] == OTHER_POLICY and answer.json["service"] == "python-executor"
+    for place in answer.json.values():
+        path = place.split()[-1]
+        assert path == "python-executor" or service.ask("OPTIONS", path).status == 204, place
+    tag = answer.headers["etag"]
+    assert service.ask("GET", "/", headers={"If-None-Match": tag}).status == 304
+    assert service.ask("GET", "/", headers={**HTML, "If-None-Match": tag}).status == 200
 
 
 def test_what_is_there_for_the_build_is_not_served(service):

@@ -24,15 +24,15 @@ static void test_routes(void **state) {
     static const char *const nowhere[] = {"/", "", "/execute/", "/execute2", "/Execute", "//execute", "/execut"};
     struct response response = {0};
     (void)state;
-    assert_int_equal(api_route(&no_api, "POST", "/execute", &response), 0);
+    assert_int_equal(api_route(&no_api, "POST", "/execute", NULL, &response), 0);
     assert_int_equal(response.status, 0); /* untouched */
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_int_equal(api_route(&no_api, wrong[i], "/execute", &response), 1);
+        assert_int_equal(api_route(&no_api, wrong[i], "/execute", NULL, &response), 1);
         assert_string_equal(response.allow, "POST, OPTIONS");
         assert_body(&response, 405, "{\"error\": \"Method not allowed, use POST.\"}");
     }
     for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++) {
-        assert_int_equal(api_route(&no_api, "POST", nowhere[i], &response), 1);
+        assert_int_equal(api_route(&no_api, "POST", nowhere[i], NULL, &response), 1);
         assert_null(response.allow);
         assert_body(&response, 404, "{\"error\": \"Not found, the service is at POST /execute.\"}");
     }
@@ -41,7 +41,7 @@ static void test_routes(void **state) {
 static void test_options_have_no_body(void **state) {
     struct response response = {0};
     (void)state;
-    assert_int_equal(api_route(&no_api, "OPTIONS", "/execute", &response), 1);
+    assert_int_equal(api_route(&no_api, "OPTIONS", "/execute", NULL, &response), 1);
     assert_int_equal(response.status, 204);
     assert_null(response.body);
     assert_int_equal(response.size, 0);
@@ -56,14 +56,14 @@ static void test_isolation_says_what_the_manager_said(void **state) {
     config_init(&config);
     layer_active(&api.isolation, LAYER_SECCOMP, "on \"and\" pinned");
     layer_refused(&api.isolation, LAYER_LANDLOCK, "landlock_create_ruleset", ENOSYS);
-    assert_int_equal(api_route(&api, "GET", "/isolation", &response), 1);
+    assert_int_equal(api_route(&api, "GET", "/isolation", NULL, &response), 1);
     assert_int_equal(response.status, 200);
     assert_non_null(strstr(response.body, "\"required\": [\"seccomp\", \"rlimits\", \"identity\", \"filesystem\", \"network\"]"));
     assert_non_null(strstr(response.body, "{\"name\": \"seccomp\", \"status\": \"on\", \"active\": true, "
                                           "\"detail\": \"on ?and? pinned\"}"));
     assert_non_null(strstr(response.body, "\"errno\": \"ENOSYS\", \"call\": \"landlock_create_ruleset\"}"));
     free(response.body);
-    assert_int_equal(api_route(&api, "POST", "/isolation", &response), 1);
+    assert_int_equal(api_route(&api, "POST", "/isolation", NULL, &response), 1);
     assert_string_equal(response.allow, "GET, HEAD, OPTIONS");
     assert_body(&response, 405, "{\"error\": \"Method not allowed, use GET.\"}");
 }
@@ -77,20 +77,20 @@ static void test_the_document_is_served_as_it_was_built_in(void **state) {
     assert_string_equal(embedded_documents[1].name, "tool");
     assert_null(embedded_documents[2].name);
     for (size_t i = 0; i < sizeof reading / sizeof reading[0]; i++) {
-        assert_int_equal(api_route(&no_api, reading[i], "/openapi.json", &response), 1);
+        assert_int_equal(api_route(&no_api, reading[i], "/openapi.json", NULL, &response), 1);
         assert_null(response.allow);
         assert_body(&response, 200, embedded_documents[0].text);
     }
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_int_equal(api_route(&no_api, wrong[i], "/openapi.json", &response), 1);
+        assert_int_equal(api_route(&no_api, wrong[i], "/openapi.json", NULL, &response), 1);
         assert_string_equal(response.allow, "GET, HEAD, OPTIONS");
         assert_body(&response, 405, "{\"error\": \"Method not allowed, use GET.\"}");
     }
-    assert_int_equal(api_route(&no_api, "OPTIONS", "/openapi.json", &response), 1);
+    assert_int_equal(api_route(&no_api, "OPTIONS", "/openapi.json", NULL, &response), 1);
     assert_int_equal(response.status, 204);
     assert_string_equal(response.allow, "GET, HEAD, OPTIONS");
     assert_null(response.body);
-    assert_int_equal(api_route(&no_api, "GET", "/openapi.json/", &response), 1);
+    assert_int_equal(api_route(&no_api, "GET", "/openapi.json/", NULL, &response), 1);
     assert_int_equal(response.status, 404);
     free(response.body);
 }
@@ -196,8 +196,8 @@ static void test_a_call_over_the_model_context_protocol(void **state) {
     unsigned count = 0;
     (void)state;
     assert_int_equal(mcp.route, ROUTE_MCP);
-    assert_int_equal(api_route(&no_api, "POST", "/mcp", &response), 0);
-    assert_int_equal(api_route(&no_api, "GET", "/mcp", &response), 1);
+    assert_int_equal(api_route(&no_api, "POST", "/mcp", NULL, &response), 0);
+    assert_int_equal(api_route(&no_api, "GET", "/mcp", NULL, &response), 1);
     assert_string_equal(response.allow, "POST, OPTIONS");
     assert_body(&response, 405, "{\"error\": \"Method not allowed, use POST.\"}");
     runs_scene_begin(&scene, 1, 0);

@@ -17,7 +17,7 @@ static void test_there_is_what_the_page_needs(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
-        const struct asset *asset = asset_find(some[i].path);
+        const struct asset *asset = asset_find(some[i].path, "text/html");
         assert_non_null(asset);
         assert_string_equal(asset->type, some[i].type);
     }
@@ -28,7 +28,20 @@ static void test_nothing_else_is_there(void **state) {
                                         "/index.html", "/page/meson.build", "/page/editor/editor.js"};
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-        assert_null(asset_find(paths[i]));
+        assert_null(asset_find(paths[i], "*/*"));
+}
+
+static void test_who_takes_html_has_the_page(void **state) {
+    static const char *const takes[] = {"text/html", "*/*", "Text/HTML;q=0.9", "text/html,application/xhtml+xml,*/*;q=0.8",
+                                        "application/json, */*"};
+    static const char *const others[] = {NULL, "", "application/json", "text/plain", "text/htm", "*"};
+    (void)state;
+    for (size_t i = 0; i < sizeof takes / sizeof takes[0]; i++)
+        assert_string_equal(asset_find("/", takes[i])->type, "text/html; charset=utf-8");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_string_equal(asset_find("/", others[i])->type, "application/json");
+        assert_string_equal(asset_find("/docs", others[i])->type, "text/html; charset=utf-8"); /* there it is all there is */
+    }
 }
 
 static void test_each_is_whole(void **state) {
@@ -82,13 +95,15 @@ static void test_only_the_page_has_scripts(void **state) {
     (void)state;
     for (const struct asset *asset = assets; asset->path != NULL; asset++) {
         assert_non_null(strstr(asset_policy(asset), "default-src 'none'; "));
-        assert_int_equal(strstr(asset_policy(asset), "script-src") != NULL, strcmp(asset->path, "/") == 0);
+        bool is_page = strcmp(asset->path, "/") == 0 && strstr(asset->type, "html") != NULL;
+        assert_int_equal(strstr(asset_policy(asset), "script-src") != NULL, is_page);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_is_what_the_page_needs), cmocka_unit_test(test_nothing_else_is_there),
+        cmocka_unit_test(test_who_takes_html_has_the_page),
         cmocka_unit_test(test_each_is_whole),                cmocka_unit_test(test_gzip_for_whoever_takes_it),
         cmocka_unit_test(test_plain_for_whoever_does_not),   cmocka_unit_test(test_whether_they_have_it),
         cmocka_unit_test(test_only_the_page_has_scripts),
