@@ -24,7 +24,7 @@ import trial  # noqa: E402
 
 EACH = int(os.environ.get("FAULTS_EACH") or 5)
 AT_ONCE = os.cpu_count() + 1
-BARE, GROWN = (*trial.OPTIONS, "--preload="), (*trial.OPTIONS, "--preload=decimal")
+BARE, GROWN = trial.BARE, (*trial.OPTIONS, "--preload=decimal")
 OPTIONS_OF = {"start": BARE, "grow": GROWN, "serve": GROWN, "reload": GROWN, "drain": BARE}
 
 

@@ -8,20 +8,6 @@ from injection import Injected, needs_injector
 import trial
 
 pytestmark = needs_injector
-OPTIONS = (*trial.OPTIONS, "--preload=")
-
-
-@pytest.fixture(scope="module")
-def injected():
-    one = Injected(*OPTIONS)
-    one.wait_for_ready()
-    yield one
-    one.kill()
-
-
-@pytest.fixture(scope="module")
-def reference(injected):
-    return trial.look(injected)
 
 
 def case_of(name, phase):
@@ -43,7 +29,7 @@ def test_a_run_that_cannot_be_started_is_tried_again(injected, reference, call):
 @pytest.mark.parametrize("name", ["manager getsockname ENOBUFS", "zygote access ENOMEM"])
 def test_what_is_not_known_is_not_made_up(name):
     """An address that people and scripts are told to connect to; that a folder of the system's is not there."""
-    assert trial.try_start(case_of(name, "start"), OPTIONS, None) == "refused"
+    assert trial.try_start(case_of(name, "start"), trial.BARE, None) == "refused"
 
 
 @pytest.mark.parametrize("name, outcomes", [
@@ -62,7 +48,7 @@ def test_while_it_is_reloaded(injected, reference, name):
 
 
 def test_while_it_ends(reference):
-    assert trial.try_drain(case_of("server epoll_wait EINTR", "drain"), OPTIONS, reference) in ("absorbed", "said")
+    assert trial.try_drain(case_of("server epoll_wait EINTR", "drain"), trial.BARE, reference) in ("absorbed", "said")
 
 
 def test_a_flavour_that_ends_by_itself_is_not_taken_for_one_that_was_let_go(flavoured):
@@ -89,4 +75,4 @@ def test_a_moments_trouble_costs_no_layer(reference):
     """The throwaway child that tries the layers lacks memory once: it is asked again."""
     for call in ("mount", "unshare", "pipe2"):
         case = Case("start", "fork", call, f"error:{errno.ENOMEM}", 12 if call == "unshare" else 1)
-        assert trial.try_start(case, OPTIONS, reference) == "absorbed", case
+        assert trial.try_start(case, trial.BARE, reference) == "absorbed", case

@@ -7,12 +7,11 @@ import uuid
 import pytest
 
 from cases import FOREVER, Case
-from injection import Injected, needs_injector
+from injection import needs_injector
 from service import Background, Service, wait_until
 import trial
 
 PIDS = "/sys/fs/cgroup/pids"
-OPTIONS = (*trial.OPTIONS, "--preload=")
 
 
 class Unsure(trial.MayRefuse, Service):
@@ -38,19 +37,6 @@ def pids():
         with contextlib.suppress(OSError):
             wait_until(lambda at=below: not open(os.path.join(at, "cgroup.procs")).read(), 5)
             os.rmdir(below)
-
-
-@pytest.fixture(scope="module")
-def injected():
-    one = Injected(*OPTIONS)
-    one.wait_for_ready()
-    yield one
-    one.kill()
-
-
-@pytest.fixture(scope="module")
-def reference(injected):
-    return trial.look(injected)
 
 
 def behind(folder):
@@ -79,7 +65,7 @@ def test_no_more_processes(pids, start):
 def test_no_processes_from_the_beginning(pids):
     folder, write = pids
     write(3)
-    one = Unsure(*OPTIONS, behind=behind(folder))
+    one = Unsure(*trial.BARE, behind=behind(folder))
     try:
         assert one.port is None and trial.verdict_of_refusal(one) == "refused"
         assert "Resource temporarily unavailable" in one.log, one.log
@@ -100,5 +86,5 @@ def test_what_is_refused_for_a_while(injected, reference, role, call, name):
 def test_what_is_refused_at_the_start(reference, role, call, name):
     """A mount that is refused in the trial is a layer less, as GET /isolation says; one that is refused later, no service."""
     case = Case("start", role, call, f"error:{getattr(errno, name)}", 1, FOREVER)
-    outcome = trial.try_start(case, OPTIONS, reference)
+    outcome = trial.try_start(case, trial.BARE, reference)
     assert outcome in ("refused", "degraded"), outcome

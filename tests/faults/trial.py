@@ -45,6 +45,7 @@ CONFINED = {}  # what seen() has said without a fault
 SLOW = order("import time\ndef main():\n    time.sleep(1)\n    return 'slept'")
 LAYERS = ("Uid Gid Groups NoNewPrivs Seccomp CapInh CapPrm CapEff CapBnd CapAmb").split()
 OPTIONS = ("--workers=2", "--crew=2", "--stall-s=5", "--import-s=20", "--queue-ms=3000")
+BARE = (*OPTIONS, "--preload=")
 
 
 class Bug(AssertionError):

@@ -54,17 +54,12 @@ def main():
     parser.add_argument("--seconds", type=int, default=30, help="of the fuzz, in each tier")
     parser.add_argument("--seed", default=str(int(time.time())))
     parser.add_argument("--renew", action="store_true", help="write what is kept")
-    options = parser.parse_intermixed_args()
-    unknown = set(options.tiers) - {tier.name for tier in tiers}
-    if unknown:
-        parser.error(f"there is no tier {', '.join(unknown)}, but {', '.join(tier.name for tier in tiers)}")
-    if os.geteuid() != 0:
-        parser.error("run this as root: it sets up platforms")
+    options, wanted = run.chosen(parser, parser.parse_intermixed_args(), tiers)
     if not opinion.KNOWS_MACHINE:
         parser.error("this knows the system calls of x86-64 alone")
     print(f"seed {options.seed}, {options.seconds} s of fuzz in each tier", flush=True)
     the_run = LongRun(options)
-    status = run.run_all(the_run, [tier for tier in tiers if not options.tiers or tier.name in options.tiers])
+    status = run.run_all(the_run, wanted)
     if options.renew and the_run.found:
         expectation.save(the_run.found, [tier.name for tier in tiers])
     return status

@@ -266,7 +266,11 @@ def arguments(every):
     parser.add_argument("tiers", nargs="*", metavar="tier")
     parser.add_argument("--only", type=lambda text: text.split(","), help="categories and names of cases")
     parser.add_argument("--serve", action="store_true", help="start the service and leave it alone")
-    options = parser.parse_args()
+    return chosen(parser, parser.parse_args(), every)
+
+
+def chosen(parser, options, every):
+    """The options, and the tiers that they name or else all; ends the program where that makes no sense."""
     unknown = set(options.tiers) - {tier.name for tier in every}
     if unknown:
         parser.error(f"there is no tier {', '.join(unknown)}, but {', '.join(tier.name for tier in every)}")
