@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 
 import pytest
-from service import PROGRAM, ROOT, Service, needs_poverty, wait_until
+from service import PROGRAM, ROOT, Service, needs_poverty, unsanitized, wait_until
 
 pytest.importorskip("matplotlib")
 
@@ -150,6 +150,7 @@ def test_drawing_is_part_of_the_run(each):
     each.assert_well()
 
 
+@unsanitized
 def test_huge_ones(each):
     for dpi in (6000, 10**7):
         answer = each.run(f"import matplotlib.pyplot as plt\nplt.figure(dpi={dpi}).add_subplot()\ndef main(): return 1", figures=True)

@@ -372,7 +372,7 @@ def test_fd_0_and_the_channel_hold_nothing_else(service):
         "import os, select, fcntl, stat\nMARK = 'needle'\ndef main(x=None):\n    found = {}\n"
         "    for fd in range(64):\n        try: mode = os.fstat(fd).st_mode\n        except OSError: continue\n"
         "        poll = select.poll(); poll.register(fd, select.POLLIN)\n"
-        "        data = os.read(fd, 1 << 20) if fd in (0, 3) and poll.poll(0) else b''\n"
+        "        data = os.read(fd, 1 << 20) if fd in (0, 3) and poll.poll(1000) else b''\n"
         "        found[fd] = [stat.S_ISFIFO(mode), data.decode()]\n"
         "    try: os.write(0, b'x'); found['wrote'] = True\n    except OSError: pass\n    return found"
     )

@@ -75,6 +75,7 @@ def body(*lines):
 THROUGH = ("gets through", "through")
 KEEPER_MEMORY = ("the zygote's keeper", "outcome memory")
 KEEPER_SCRATCH = ("the zygote's keeper", "outcome scratch_limit")
+KEEPER_THREADS = ("the zygote's keeper", "outcome thread_limit")
 MANAGER = ("the manager", "limit 0")
 LD_SO = "ld = '/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2'"
 ATTACKS = {
@@ -187,9 +188,9 @@ ATTACKS = {
         [{"rlimits": "map ENOMEM"}], KEEPER_MEMORY),
     "thread bomb": (
         body("import threading", "threading.stack_size(65536)", "done = threading.Event()", "try:",
-             "    for _ in range(40): threading.Thread(target=done.wait).start()", "except RuntimeError: raise Stopped('thread refused')",
-             "finally: done.set()"),
-        [{"rlimits": "thread refused", "cgroup": "thread refused"}], THROUGH),
+             "    for _ in range(40): threading.Thread(target=done.wait).start()", "    time.sleep(0.5)",
+             "except RuntimeError: raise Stopped('thread refused')", "finally: done.set()"),
+        [{"rlimits": "thread refused", "cgroup": "thread refused"}], KEEPER_THREADS),
     "file bomb, one large file": (
         body("fd = os.open('large', os.O_WRONLY | os.O_CREAT)", "for _ in range(12): do('write', os.write, fd, bytes(1 << 20))",
              "time.sleep(0.5)"),

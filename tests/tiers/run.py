@@ -237,7 +237,8 @@ class WithSecondOpinion(Run):
     def attack(self, tier, process, port):
         super().attack(tier, process, port)
         if opinion.KNOWS_MACHINE and (not self.only or opinion.CATEGORY in self.only):
-            opinion.short(tier, process, port, self.report)
+            with corpus.place():
+                opinion.short(tier, process, port, self.report)
 
 
 def processes_with(path):
