@@ -19,7 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STARTING_MAX = 2, MEMBER_NICE_RUNNING = 5, QUIET_US = 2000 };
+enum { STARTING_MAX = 2, QUIET_US = 2000 };
+/* Above our own, so that no worker takes the time of the server or of a zygote. Getting ready is nobody's hurry. */
+enum { NICE_RUNNING = 5, NICE_GETTING_READY = 15 };
 
 /* Linux shows every page that was only read as one and the same page of zeros. gVisor takes memory for each, and what
  * numpy.zeros() is innocent of elsewhere counts there: then the limit is where the address space ends as well. */
@@ -39,12 +41,24 @@ static uint64_t find_resident_factor(const struct crew *crew) {
     return after.resident_bytes > before.resident_bytes + PROBE / 2 ? RLIMITS_ADDRESS_FACTOR : 1;
 }
 
+/* Whether a priority that was lowered can be raised again: setpriority(2) has it that CAP_SYS_NICE of the first user namespace
+ * may, or who has the RLIMIT_NICE. It is tried by a child, which would keep what it cannot take back. */
+static bool may_raise_priority(int own) {
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(setpriority(PRIO_PROCESS, 0, own + 1) < 0 || setpriority(PRIO_PROCESS, 0, own) < 0);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t usual_idle) {
     *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .usual_idle = usual_idle};
     crew->wanted_idle = (usual_idle + 3) / 4;
     for (size_t i = 0; i < CREW_MAX; i++)
         crew->members[i].control = crew->members[i].tmpfs = -1;
     crew->resident_factor = find_resident_factor(crew);
+    crew->nice = getpriority(PRIO_PROCESS, 0);
+    crew->raises = may_raise_priority(crew->nice);
 }
 
 void crew_done(struct crew *crew) {
@@ -113,6 +127,8 @@ static pid_t fork_worker(struct crew *crew, unsigned slot, int control, bool hur
         return pid;
     }
     python_after_fork_child();
+    /* Where it cannot be raised for the job all are as low, so that none that runs has more than another. */
+    setpriority(PRIO_PROCESS, 0, crew->nice + (hurry && crew->raises ? NICE_RUNNING : NICE_GETTING_READY));
     worker_main(control, crew->sandbox, slot, hurry);
 }
 
@@ -292,9 +308,8 @@ int crew_hand_over(struct crew *crew, struct member *member, uint64_t job, const
         kill_member(member);
         return r;
     }
-    /* Now it counts, but still less than the server, whatever it does. Where the zygote may not raise
-     * it the job runs at the lower priority. */
-    setpriority(PRIO_PROCESS, (id_t)member->pid, MEMBER_NICE_RUNNING);
+    if (crew->raises)
+        setpriority(PRIO_PROCESS, (id_t)member->pid, crew->nice + NICE_RUNNING);
     member->job = job;
     member->order = *order;
     member->started_us = clock_us();

@@ -61,6 +61,8 @@ struct crew {
     uint64_t quiet_until_us; /* a job has just ended: its answer is on the way */
     uint64_t start_limit_us; /* who is not ready after that hangs */
     unsigned failures; /* workers that died before they were ready, since the last that was */
+    int nice;          /* our own priority, in terms of nice(2) */
+    bool raises;       /* a worker's is raised when it has a job */
 };
 
 /* first_slot keeps the user ids of two zygotes apart while one takes over from the other. */

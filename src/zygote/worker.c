@@ -21,8 +21,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4 };
-enum { WORKER_NICE_IDLE = 15, WORKER_LINGER_MS = 50 };
+enum { WORKER_CONTROL = 3, WORKER_CHANNEL = 3, WORKER_FDS = 4, WORKER_LINGER_MS = 50 };
 
 /* A worker's own way out: nothing registered with atexit, by whomever, is run. */
 static _Noreturn void give_up(int control, const struct failure *failure) {
@@ -160,9 +159,6 @@ _Noreturn void worker_main(int control, struct sandbox *sandbox, unsigned slot, 
     prctl(PR_SET_NAME, "worker", 0, 0, 0); /* for ps(1) */
     /* A group of its own, so that the keeper can speak of all its threads at once. */
     setpgid(0, 0);
-    /* Getting ready is nobody's hurry: the jobs that run, and the server, come first. */
-    if (!hurry)
-        setpriority(PRIO_PROCESS, 0, WORKER_NICE_IDLE);
     wait_for_go();
     if (sandbox_enter_scratch(sandbox, slot, &failure) < 0)
         give_up(WORKER_CONTROL, &failure);

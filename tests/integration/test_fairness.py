@@ -2,7 +2,8 @@
 import threading
 import time
 
-from service import Background, together, wait_until
+import pytest
+from service import Background, Service, needs_poverty, read_proc, together, wait_until
 
 HOG = "import time\ndef main():\n    begin = time.monotonic()\n    while time.monotonic() < begin + {}: pass\n    return [begin, time.monotonic()]"
 QUICK = "import time\ndef main(): return time.monotonic()"
@@ -75,3 +76,33 @@ def test_one_worker_keeps_no_place(start):
     for _ in range(2):
         answers = together(*[lambda: one.run(HOG.format(0.4))] * 2, lambda: one.run(QUICK))
         assert [answer.status for answer in answers] == [200, 200, 200]
+
+
+def nice_of(pid):
+    stat = read_proc(pid, "stat")
+    return int(stat[stat.rindex(b")") + 2 :].split()[16])
+
+
+@pytest.mark.parametrize("poor", [False, pytest.param(True, marks=needs_poverty)])
+def test_no_script_has_more_of_the_processor_than_another(start, poor):
+    """However its worker was made: before it was needed, or while it waited. And the server has more than they."""
+    one = start("--preload=", "--workers=6", "--crew=6", poor=poor)
+    one.assert_well()  # from the first one on the crew is what it is to be
+    assert wait_until(lambda: len(one.ready_pids()) == 6)
+    running = [Background(one.run, "import time\ndef main(): time.sleep(2)") for _ in range(6)]
+    one.wait_for_busy(6)
+    found = {nice_of(pid) for pid in one.busy_pids()}
+    assert len(found) == 1 and found.pop() > max(nice_of(one.server_pid), nice_of(one.zygote_pid))
+    assert all(call.get().status == 200 for call in running)
+
+
+def test_those_of_a_service_that_is_less_important_are_too(program):
+    one = Service("--preload=", "--workers=2", behind=["nice", "-n", "7"])
+    try:
+        running = Background(one.run, "import time\ndef main(): time.sleep(1)")
+        one.wait_for_busy(1)
+        assert nice_of(one.busy_pids()[0]) > nice_of(one.server_pid) == 7
+        assert running.get().status == 200
+        one.stop()
+    finally:
+        one.kill()
