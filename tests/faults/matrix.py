@@ -145,17 +145,17 @@ def dead_groups():
     return {path for path in found if not os.path.exists(f"/proc/{path.rpartition('-')[2]}")}
 
 
-def groups_left_behind():
-    """What no start sweeps away."""
+def groups_left_behind(before):
+    """What no start sweeps away, of what was not there `before`: a start looks where it would make its own."""
     one = Injected(*BARE)
     one.kill()
-    left = dead_groups()
+    left = dead_groups() - before
     wait_until(lambda: not left & dead_groups(), 10, 0.5)
     return left & dead_groups()
 
 
 def main():
-    references, cases = {}, []
+    references, cases, before = {}, [], dead_groups()
     for options, phases in ((BARE, ("start", "drain")), (GROWN, ("grow", "serve", "reload"))):
         census, references[options] = census_of(options, phases)
         for phase, calls in census.items():
@@ -170,7 +170,7 @@ def main():
         thread.join()
     table.print_all()
     failed = sum(outcome == "BUG" for _, outcome, _ in table.found)
-    left = groups_left_behind()
+    left = groups_left_behind(before)
     if left:
         print("control groups that are left behind:", *sorted(left))
         failed += 1
