@@ -89,6 +89,7 @@ check-asan: packages test-packages
 	@/usr/bin/python3 tests/run.py build-asan
 
 coverage: packages test-packages analysis-packages
+	@tools/build build-weak -Dlayers_off=true
 	@/usr/bin/python3 tests/analysis/coverage.py build-coverage $(TESTS)
 
 FUZZ_SECONDS = 60
