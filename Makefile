@@ -165,7 +165,7 @@ bench-soak: packages bench-packages build
 soak: packages test-packages build
 	@/usr/bin/python3 tests/soak/soak.py build
 
-faults: packages build
+faults: packages test-packages build
 	@FAULTS="$(FAULTS)" FAULTS_EACH="$(FAULTS_EACH)" /usr/bin/python3 tests/faults/matrix.py build
 
 packages:

@@ -1,5 +1,6 @@
 """Holds docs/ARCHITECTURE.md to the code: who may include and call whom, and how large things may be."""
 import collections
+import fnmatch
 import glob
 import os
 import re
@@ -249,3 +250,15 @@ def test_every_command_has_a_manual_page_that_is_installed():
     assert {f"man/{name}" for name in os.listdir(os.path.join(ROOT, "docs", "man"))} == pages
     names = re.search(r"foreach command : \[(.*)\]\n  install_man", text_of(os.path.join(ROOT, "meson.build"))).group(1)
     assert sorted(f"man/python-executor{name}.1" for name in re.findall(r"'([^']*)'", names)) == sorted(pages)
+
+
+def test_the_image_is_built_of_all_that_meson_reads():
+    """Of .dockerignore the last line counts that a folder, or one above it, is matched by."""
+    lines = [line for line in text_of(os.path.join(ROOT, ".dockerignore")).splitlines() if line and not line.startswith("#")]
+    folders = re.findall(r"^\s*subdir\('([^']+)'\)", text_of(os.path.join(ROOT, "meson.build")), re.M)
+    assert "tests/unit" in folders
+    for folder in folders:
+        parts = folder.split("/")
+        above = ["/".join(parts[:i]) for i in range(1, len(parts) + 1)]
+        matching = [line for line in lines if any(fnmatch.fnmatch(path, line.lstrip("!")) for path in above)]
+        assert not matching or matching[-1].startswith("!"), f"{folder} is left out by {matching[-1]}"
