@@ -39,7 +39,7 @@ const struct option_spec config_options[] = {
     AUTOMATIC(workers, "workers", "PYTHON_EXECUTOR_WORKERS", "2 x CPUs, fewer where memory is short", 1, 128,
               "scripts that run at once"),
     AUTOMATIC(crew, "crew", "PYTHON_EXECUTOR_CREW", "twice the workers", 1, 128,
-              "idle workers kept ready of each flavour, a quarter of that until a script has asked for it"),
+              "idle workers kept ready of each flavour, in its first second a quarter of that"),
     NUMBER(queue, "queue", "PYTHON_EXECUTOR_QUEUE", 128, 0, 100000,
            "runs that may wait for a worker; beyond it the answer is 503"),
     NUMBER(queue_ms, "queue-ms", "PYTHON_EXECUTOR_QUEUE_MS", 30000, 1, 3600000,

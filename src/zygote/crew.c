@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STARTING_MAX = 2, QUIET_US = 2000 };
+enum { STARTING_MAX = 2, QUIET_US = 2000, FEW_US = 1000000 };
 /* Above our own, so that no worker takes the time of the server or of a zygote. Getting ready is nobody's hurry. */
 enum { NICE_RUNNING = 5, NICE_GETTING_READY = 15 };
 
@@ -54,6 +54,7 @@ static bool may_raise_priority(int own) {
 void crew_init(struct crew *crew, struct sandbox *sandbox, unsigned first_slot, size_t usual_idle) {
     *crew = (struct crew){.sandbox = sandbox, .first_slot = first_slot, .usual_idle = usual_idle};
     crew->wanted_idle = (usual_idle + 3) / 4;
+    crew->few_until_us = clock_us() + FEW_US;
     for (size_t i = 0; i < CREW_MAX; i++)
         crew->members[i].control = crew->members[i].tmpfs = -1;
     crew->resident_factor = find_resident_factor(crew);
@@ -178,6 +179,8 @@ int crew_timeout_ms(const struct crew *crew) {
     uint64_t next = UINT64_MAX;
     if (crew->idle + crew->starting < crew->wanted_idle && crew->quiet_until_us > now)
         next = crew->quiet_until_us;
+    if (crew->wanted_idle < crew->usual_idle && crew->few_until_us < next)
+        next = crew->few_until_us > now ? crew->few_until_us : now;
     for (size_t i = 0; i < CREW_MAX && crew->starting > 0; i++) {
         const struct member *member = &crew->members[i];
         uint64_t late = member->started_us + crew->start_limit_us;
@@ -191,6 +194,8 @@ int crew_timeout_ms(const struct crew *crew) {
 int crew_refill(struct crew *crew, size_t waiting, struct failure *ret_failure) {
     int ends[2];
     struct member *member;
+    if (clock_us() >= crew->few_until_us)
+        crew->wanted_idle = crew->usual_idle;
     if (!wants_another(crew, waiting) || (member = find(crew, MEMBER_NONE)) == NULL)
         return 0;
     int r = message_pair(ends);

@@ -47,8 +47,9 @@ struct crew {
     struct member members[CREW_MAX];
     unsigned first_slot;
     uint64_t resident_factor; /* of a job's memory, before it has too much: see crew.c */
-    size_t wanted_idle; /* few until there is a job, since there may never be one for this flavour */
+    size_t wanted_idle; /* few at first: the next flavours are imported meanwhile; the usual once there is a job */
     size_t usual_idle;
+    uint64_t few_until_us;
     size_t starting;
     size_t idle;
     size_t running;

@@ -127,3 +127,12 @@ def test_a_seed_reaches_numpy_wherever_it_runs(service):
     script = "import numpy as np\ndef main(): return int(np.random.randint(1 << 30))"
     first, second = (service.run(script, seed=5).result for _ in range(2))
     assert first == second
+
+
+def test_all_crews_are_there_before_anybody_asks(start):
+    """Who counts processes finds as many after the first requests as before them."""
+    one = start("--workers=2", "--crew=5")
+    whole = 5 * len(one.every_zygote())
+    assert wait_until(lambda: len(one.worker_pids()) == whole, 10), one.worker_pids()
+    assert one.result("import numpy\ndef main(): return int(numpy.int64(3))") == 3
+    assert wait_until(lambda: len(one.worker_pids()) == whole, 10), one.worker_pids()
