@@ -262,3 +262,11 @@ def test_the_image_is_built_of_all_that_meson_reads():
         above = ["/".join(parts[:i]) for i in range(1, len(parts) + 1)]
         matching = [line for line in lines if any(fnmatch.fnmatch(path, line.lstrip("!")) for path in above)]
         assert not matching or matching[-1].startswith("!"), f"{folder} is left out by {matching[-1]}"
+
+
+def test_what_pages_have_one_make_is_there():
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text_of(os.path.join(ROOT, "Makefile")), re.M))
+    pages = [os.path.join(ROOT, "README.md"), *glob.glob(os.path.join(ROOT, "docs", "**", "*.md"), recursive=True)]
+    named = {(os.path.relpath(page, ROOT), word) for page in pages for word in re.findall(r"`make ([a-z][a-z-]*)", text_of(page))}
+    assert len(named) > 20
+    assert not [(page, word) for page, word in named if word not in targets]

@@ -92,7 +92,7 @@ def test_what_the_service_takes_at_rest_is_what_is_counted(group, preload):
         service.every_zygote()
         for module in [word.strip("?") for word in preload.split(",") if word] or ["json"]:
             assert service.run(f"import {module.split('.')[0]}\ndef main(): return 1").outcome == "ok"
-        # Every flavour whose zygote is there has been asked for, so its crew grows to its full number.
+        # Every flavour whose zygote is there has its full crew after a second.
         zygotes = len(service.every_zygote())
         assert wait_until(lambda: len(service.worker_pids()) >= 12 * max(1, zygotes - 1), 20), len(service.worker_pids())
         service.ready_pids()
