@@ -85,14 +85,11 @@ static struct tracee *find(pid_t pid) {
     return NULL;
 }
 
-/* A child may be heard of before its parent's word of it, with no role yet. */
-static struct tracee *get(pid_t pid) {
-    struct tracee *tracee = find(pid);
-    if (tracee != NULL)
-        return tracee;
-    if ((tracee = find(0)) == NULL)
+static struct tracee *add(pid_t pid, enum role role) {
+    struct tracee *tracee = find(0);
+    if (tracee == NULL)
         fail("too many processes");
-    *tracee = (struct tracee){.pid = pid};
+    *tracee = (struct tracee){.pid = pid, .role = role};
     return tracee;
 }
 
@@ -121,23 +118,27 @@ static enum role role_of_program(pid_t pid) {
                                                          : NOBODY;
 }
 
-static bool is_thread(pid_t pid) {
-    char path[64], text[1024] = "";
-    int leader = 0;
+/* A number in /proc/PID/status, or 0. */
+static pid_t status_field(pid_t pid, const char *name) {
+    char path[64], line[256];
+    int number = 0;
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return false;
-    size_t n = fread(text, 1, sizeof text - 1, file);
-    text[n] = '\0';
+        return 0;
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            number = atoi(line + strlen(name));
     fclose(file);
-    const char *line = strstr(text, "\nTgid:");
-    return line != NULL && sscanf(line, "\nTgid:%d", &leader) == 1 && leader != pid;
+    return number;
 }
 
-static void was_born(struct tracee *parent, pid_t pid) {
-    struct tracee *child = get(pid);
-    child->role = is_thread(pid) || parent->role == NOBODY ? parent->role : parent->role == MANAGER ? LAUNCH : FORK;
+/* By whose it is, and not by its parent's word of it (PTRACE_EVENT_FORK): that may come when the child has made calls. */
+static enum role role_at_birth(pid_t pid) {
+    pid_t leader = status_field(pid, "Tgid:");
+    const struct tracee *above = find(leader != pid ? leader : status_field(pid, "PPid:"));
+    enum role role = above != NULL ? above->role : NOBODY;
+    return leader != pid || role == NOBODY ? role : role == MANAGER ? LAUNCH : FORK;
 }
 
 /* Those that are forks of others have their names by prctl(PR_SET_NAME). */
@@ -295,29 +296,30 @@ static bool take_call(struct tracee *tracee) {
     return true;
 }
 
-static void take_event(struct tracee *tracee, int event) {
-    unsigned long what = 0;
-    if (event == PTRACE_EVENT_EXEC) {
-        tracee->then = role_of_program(tracee->pid);
-        tracee->role = tracee->then == NOBODY ? NOBODY : LOADER;
-        tracee->action = NONE;
-        if (clocks_are_calls)
-            hide_vdso(tracee);
-    } else if (ptrace(PTRACE_GETEVENTMSG, tracee->pid, NULL, &what) == 0) {
-        was_born(tracee, (pid_t)what);
-    }
+static void was_executed(struct tracee *tracee) {
+    tracee->then = role_of_program(tracee->pid);
+    tracee->role = tracee->then == NOBODY ? NOBODY : LOADER;
+    tracee->action = NONE;
+    if (clocks_are_calls)
+        hide_vdso(tracee);
 }
 
 static void take_stop(pid_t pid, int status) {
-    struct tracee *tracee = get(pid);
+    struct tracee *tracee = find(pid);
     int sign = WSTOPSIG(status), event = status >> 16;
     if (!WIFSTOPPED(status)) {
-        *tracee = (struct tracee){0};
-    } else if (event == PTRACE_EVENT_STOP) {
+        if (tracee != NULL)
+            *tracee = (struct tracee){0};
+        return;
+    }
+    if (tracee == NULL)
+        tracee = add(pid, role_at_birth(pid));
+    if (event == PTRACE_EVENT_STOP) {
         bool group = sign == SIGSTOP || sign == SIGTSTP || sign == SIGTTIN || sign == SIGTTOU;
         ptrace(group ? PTRACE_LISTEN : PTRACE_SYSCALL, pid, NULL, NULL);
     } else if (event != 0) {
-        take_event(tracee, event);
+        if (event == PTRACE_EVENT_EXEC)
+            was_executed(tracee);
         ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
     } else if (sign == (SIGTRAP | 0x80)) {
         if (take_call(tracee))
@@ -433,7 +435,7 @@ static _Noreturn void trace(pid_t command, int begin) {
     setsid(); /* Ctrl-C is for whoever gave orders */
     if (ptrace(PTRACE_SEIZE, command, NULL, (void *)options) < 0 || ptrace(PTRACE_INTERRUPT, command, NULL, NULL) < 0)
         fail("ptrace");
-    get(command);
+    add(command, NOBODY);
     while (!take_order())
         continue;
     if (write(begin, "", 1) != 1)
