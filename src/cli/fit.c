@@ -15,7 +15,7 @@ static const struct {
     uint64_t kb;
 } measured[] = {{"numpy", 24 << 10}, {"pandas", 48 << 10}, {"matplotlib", 64 << 10}};
 
-enum { WORKERS_PER_CPU = 2, CREW_PER_WORKER = 2, WORKERS_MAX = 64, FIRST_CREW = 4 /* a quarter: see crew_init() */ };
+enum { WORKERS_PER_CPU = 2, CREW_PER_WORKER = 2, WORKERS_MAX = 64 };
 
 static uint64_t to_mb(uint64_t kb) {
     return (kb + 1023) >> 10;
@@ -75,7 +75,7 @@ void fit_count(const struct config *config, const struct container *container, s
     uint64_t kept_kb = config_limit(config, LIMIT_OUTPUT_KB).most + config->stderr_kb + config->result_kb + config->outputs_kb;
     struct fit fit = {
         .zygotes = to_mb(zygotes_kb),
-        .takeover = to_mb(zygotes_kb + idle_kb / FIRST_CREW),
+        .takeover = to_mb(zygotes_kb + idle_kb),
         .idle = to_mb(idle_kb),
         .held = to_mb(CONFIG_HELD * config->body_kb + CONFIG_CONNECTION_KB * config->connections),
         .run = config_limit(config, LIMIT_MEMORY_MB).most + config_limit(config, LIMIT_SCRATCH_MB).most + to_mb(kept_kb),

@@ -18,7 +18,7 @@ enum { FIT_TEXT = 768 };
 /* All in MiB. */
 struct fit {
     uint64_t zygotes;  /* manager, server, and the zygotes with what they import */
-    uint64_t takeover; /* another tree of zygotes with its first workers, while it takes over from the present one */
+    uint64_t takeover; /* another tree of zygotes with its idle workers, while it takes over from the present one */
     uint64_t idle;     /* the workers kept ready, of all flavours */
     uint64_t held;     /* requests, answers and connections in the server */
     uint64_t run;      /* one script: memory, /tmp, and what the server keeps of it */
