@@ -26,7 +26,7 @@ def test_a_run_ends_when_its_client_goes(start):
         connection = send(one, script)
         one.wait_for_busy(1)
         connection.close()
-        assert wait_until(lambda: not one.busy_pids(), 3), "the run goes on without its client"
+        assert wait_until(lambda: not one.busy_pids()), "the run goes on without its client"
     one.assert_well()
 
 
@@ -36,7 +36,7 @@ def test_a_reset_counts_as_gone(start):
     one.wait_for_busy(1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
-    assert wait_until(lambda: not one.busy_pids(), 3)
+    assert wait_until(lambda: not one.busy_pids())
     one.assert_well()
 
 
@@ -47,7 +47,7 @@ def test_others_are_not_touched(start):
     leaves = send(one, FOREVER)
     one.wait_for_busy(2)
     leaves.close()
-    assert wait_until(lambda: len(one.busy_pids()) == 1, 3)
+    assert wait_until(lambda: len(one.busy_pids()) == 1)
     assert stays.get().result == "stayed"
 
 
@@ -56,13 +56,13 @@ def test_a_client_that_goes_while_it_waits(start):
     running = send(one, FOREVER)
     one.wait_for_busy(1)
     waiting = [send(one, SPIN) for _ in range(2)]
-    assert wait_until(lambda: one.run("def main(): return 1").status == 503, 3)
+    assert wait_until(lambda: one.run("def main(): return 1").status == 503)
     for connection in waiting:
         connection.close()
     # Their places are free again, and they never run.
     next_one = Background(one.run, "def main(): return 'next'")
     running.close()
-    assert next_one.get(5).result == "next"
+    assert next_one.get().result == "next"
 
 
 def test_many_clients_that_go(start):
@@ -73,7 +73,7 @@ def test_many_clients_that_go(start):
         one.wait_for_busy(2)
         for connection in connections:
             connection.close()
-    assert wait_until(lambda: not one.busy_pids(), 5)
+    assert wait_until(lambda: not one.busy_pids())
     one.assert_well()
 
 

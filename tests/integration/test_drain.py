@@ -89,14 +89,14 @@ def test_whoever_has_connected_is_served_though_the_server_has_not_seen_it(start
     for connection in waiting:
         connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(ONE), ONE))
     one.process.terminate()
-    assert wait_until(lambda: "stopping" in one.log, 2)
+    assert wait_until(lambda: "stopping" in one.log)
     os.kill(server, signal.SIGCONT)
     for connection in waiting:
         answer = http.client.HTTPResponse(connection)
         answer.begin()
         assert answer.status == 200 and json.loads(answer.read())["result"] == 1
         assert answer.headers["Connection"] == "close"
-    finish(one, 5)
+    finish(one)
 
 
 def test_who_waits_beyond_the_limit_of_connections_is_served_as_well(start):
@@ -108,11 +108,11 @@ def test_who_waits_beyond_the_limit_of_connections_is_served_as_well(start):
     waiting = [Background(one.run, "def main(): return 1") for _ in range(6)]
     time.sleep(0.3)
     one.process.terminate()
-    assert wait_until(lambda: "stopping" in one.log, 2)
+    assert wait_until(lambda: "stopping" in one.log)
     for call in kept:  # each makes room by its last answer
         assert call.get()[:2] == (200, "close")
     assert [call.get().result for call in waiting] == [1] * 6
-    finish(one, 5)
+    finish(one)
 
 
 def test_a_house_full_of_idle_connections_does_not_hold_the_end(start):
@@ -121,7 +121,7 @@ def test_a_house_full_of_idle_connections_does_not_hold_the_end(start):
     for connection in kept:
         assert connection.ask("GET", "/healthz")[0] == 200
     one.process.terminate()
-    finish(one, 4)  # and not when the grace is over
+    finish(one)
     assert "grace" not in one.log
 
 
@@ -175,11 +175,11 @@ def test_what_cannot_finish_is_told_so(start):
     waiting = Background(one.run, "def main(): return 1")
     time.sleep(0.2)
     one.process.terminate()
-    answer = running.get(5)
+    answer = running.get()
     assert (answer.status, answer.outcome, answer.error) == (500, "lost", "Execution failed")
-    answer = waiting.get(5)
+    answer = waiting.get()
     assert (answer.status, answer.error) == (503, "Shutting down.") and int(answer.headers["retry-after"]) >= 1
-    finish(one, 3)
+    finish(one)
     assert "2 runs were ended by the end of the grace period" in one.log
 
 
@@ -192,9 +192,9 @@ def test_a_stream_is_told_so_as_well(start):
     running = Background(stream)
     one.wait_for_busy(1)
     one.process.terminate()
-    answer = running.get(5)
+    answer = running.get()
     assert answer.status == 200 and b'"outcome": "lost"' in answer.body
-    finish(one, 3)
+    finish(one)
 
 
 def test_a_client_that_does_not_read_does_not_hold_the_end(start):
@@ -204,7 +204,7 @@ def test_a_client_that_does_not_read_does_not_hold_the_end(start):
         connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(script), script))
         assert connection.recv(1) == b"H"
         one.process.terminate()
-        finish(one, 4)
+        finish(one)
         assert "1 requests were cut off" in one.log
 
 
@@ -223,7 +223,7 @@ def test_a_signal_to_all_of_them_is_one_to_the_service(start, sign):
         assert wait_until(lambda: "a fresh zygote has taken over" in one.log, 10)
         one.assert_well()
         one.process.terminate()
-    finish(one, 10)
+    finish(one)
 
 
 def test_a_terminal_that_goes_away_ends_it(program):

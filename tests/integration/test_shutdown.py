@@ -27,11 +27,9 @@ def finish(service, seconds=20):
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_service_ends_at_once(start, sign):
-    one = start()
-    begin = time.monotonic()
+    one = start("--drain-ms=60000")
     one.process.send_signal(sign)
-    finish(one, 3)
-    assert time.monotonic() - begin < 2
+    finish(one)
 
 
 def test_what_runs_is_answered_and_nothing_new_is_taken(start):
@@ -43,7 +41,7 @@ def test_what_runs_is_answered_and_nothing_new_is_taken(start):
     answers = [call.get() for call in calls]
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert all(answer.headers.get("connection", "").lower() == "close" for answer in answers)
-    finish(one, 3)
+    finish(one)
 
 
 def test_what_waits_is_answered_as_well(start):
@@ -72,16 +70,16 @@ def test_a_kept_connection_is_served_and_closed_while_draining(start):
     assert answer.read() == b'{"result": 1, "stdout": ""}'
     assert answer.status == 200 and answer.headers["Connection"] == "close"
     assert running.get().status == 200
-    finish(one, 5)
+    finish(one)
 
 
 def test_an_idle_connection_does_not_hold_the_end(start):
-    one = start()
+    one = start("--drain-ms=60000")
     idle = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(5)]
     idle[0].sendall(b"POST /execute HTTP/1.1\r\nHo")
     time.sleep(0.2)
     one.process.terminate()
-    finish(one, 4)
+    finish(one)
     for connection in idle:
         connection.close()
 
@@ -92,7 +90,7 @@ def test_half_a_body_does_not_hold_the_end_for_ever(start):
         connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         time.sleep(0.2)
         one.process.terminate()
-        finish(one, 4)
+        finish(one)
 
 
 def test_the_drain_is_bounded(start):
@@ -101,24 +99,24 @@ def test_the_drain_is_bounded(start):
     one.wait_for_busy(1)
     begin = time.monotonic()
     one.process.terminate()
-    finish(one, 6)
+    finish(one, 15)  # and not when the run is over
     assert time.monotonic() - begin > 0.5
-    answer = call.get(2)
+    answer = call.get()
     assert (answer.status, answer.outcome) == (500, "lost") and answer.error == "Execution failed"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_it_at_once(start, sign):
-    one = start("--drain-ms=30000", "--wall-ms=30000")
-    call = Background(one.run, SLEEP.format(20))
+    one = start("--drain-ms=60000", "--wall-ms=60000")
+    call = Background(one.run, SLEEP.format(40))
     one.wait_for_busy(1)
     one.process.terminate()
     time.sleep(0.5)
     assert one.process.poll() is None
     one.process.send_signal(sign)
-    finish(one, 2)
+    finish(one)
     with pytest.raises((OSError, http.client.HTTPException)):
-        call.get(2)
+        call.get()
 
 
 def test_the_port_is_free_again(start):
