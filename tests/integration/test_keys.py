@@ -246,7 +246,7 @@ def shown(answer):
 
 @pytest.fixture(scope="module")
 def generous():
-    one = Service("--wall-ms=500", "--cpu-ms=1000", "--memory-mb=64", "--stdout-kb=2", "--max-wall-ms=2500", "--max-cpu-ms=3000",
+    one = Service("--wall-ms=500", "--cpu-ms=1000", "--memory-mb=64", "--stdout-kb=2", "--max-wall-ms=9000", "--max-cpu-ms=3000",
                   "--max-memory-mb=256", "--max-output-kb=4")
     yield one
     one.stop()
@@ -258,15 +258,15 @@ def test_limits_are_shown_as_they_hold(service, generous):
     every = {"wall_ms": 1000, "cpu_ms": 2000, "memory_mb": 32, "output_kb": 1}
     assert shown(service.run("def main(): pass", details=True, limits=every)) == [1000, 2000, 32, 1]
     assert shown(generous.run("def main(): pass", details=True)) == [500, 1000, 64, 2]
-    assert shown(generous.run("def main(): pass", details=True, limits={"wall_ms": 2500, "output_kb": 4})) == [2500, 1000, 64, 4]
+    assert shown(generous.run("def main(): pass", details=True, limits={"wall_ms": 9000, "output_kb": 4})) == [9000, 1000, 64, 4]
 
 
 def test_less_time(service):
     answer = service.run("import time\ndef main(): time.sleep(60)", limits={"wall_ms": 300})
     assert (answer.status, answer.outcome, answer.body) == (500, "timeout", b'{"error": "Execution failed"}')
-    assert 0.25 < answer.seconds < 2
-    answer = service.run("def main():\n    while True: pass", limits={"cpu_ms": 1000})
-    assert answer.outcome == "timeout" and answer.seconds < 4
+    assert 0.25 < answer.seconds < 4.5
+    answer = service.run("def main():\n    while True: pass", limits={"cpu_ms": 1000}, details=True)
+    assert answer.outcome == "timeout" and 700 < answer.json["usage"]["cpu_user_ms"] + answer.json["usage"]["cpu_system_ms"] < 2500
 
 
 @unsanitized
@@ -286,18 +286,18 @@ def test_less_output(service):
 def test_more_where_the_operator_lets_them(generous):
     nap = "import time\ndef main(): time.sleep(1); return 1"
     assert generous.run(nap).outcome == "timeout"
-    assert generous.run(nap, limits={"wall_ms": 2500}).body == ONE
+    assert generous.run(nap, limits={"wall_ms": 9000}).body == ONE
     spin = "import time\ndef main():\n    while time.process_time() < 1.3: pass\n    return 1"
-    assert generous.run(spin, limits={"wall_ms": 2500, "cpu_ms": 3000}).body == ONE
+    assert generous.run(spin, limits={"wall_ms": 9000, "cpu_ms": 3000}).body == ONE
     fill = "def main():\n    all = bytearray(b'x' * (100 << 20)); return 1"
-    assert generous.run(fill, limits={"wall_ms": 2500}).outcome == "memory"
-    assert generous.run(fill, limits={"wall_ms": 2500, "memory_mb": 256}).body == ONE
+    assert generous.run(fill, limits={"wall_ms": 9000}).outcome == "memory"
+    assert generous.run(fill, limits={"wall_ms": 9000, "memory_mb": 256}).body == ONE
     assert len(generous.run("def main(): print('x' * 9999)", limits={"output_kb": 4}).stdout) == 4096
     assert len(generous.run("def main(): print('x' * 9999)").stdout) == 2048
 
 
 @pytest.mark.parametrize(
-    "key, least, most, most_of_generous", [("wall_ms", 1, 5000, 2500), ("cpu_ms", 1, 5000, 3000), ("memory_mb", 16, 256, 256), ("output_kb", 1, 1024, 4), ("scratch_mb", 1, 64, 64)]
+    "key, least, most, most_of_generous", [("wall_ms", 1, 5000, 9000), ("cpu_ms", 1, 5000, 3000), ("memory_mb", 16, 256, 256), ("output_kb", 1, 1024, 4), ("scratch_mb", 1, 64, 64)]
 )
 def test_the_bounds_of_limits(service, generous, key, least, most, most_of_generous):
     for one, bound in ((service, most), (generous, most_of_generous)):
@@ -305,7 +305,7 @@ def test_the_bounds_of_limits(service, generous, key, least, most, most_of_gener
         assert error == f"Invalid input: limits.{key} is {bound + 1}, the most is {bound}."
         error = refused(one.run(ECHO, limits={key: least - 1}))
         assert error == f"Invalid input: limits.{key} is {least - 1}, the least is {least}."
-        assert one.run("def main(): return 1", limits={key: bound, "wall_ms": min(2500, bound if key == "wall_ms" else 2500)}).body == ONE
+        assert one.run("def main(): return 1", limits={"wall_ms": 5000, key: bound}).body == ONE
 
 
 @pytest.mark.parametrize("value", [1.5, "1", True, [], {}, [1]])
