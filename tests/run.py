@@ -76,9 +76,10 @@ def pytest_counts(build, *arguments):
 
 
 def black_box_tests(build, arguments):
-    """(passed, failed, skipped): a process for each core, and a file of tests is one process's; then those that want to be alone."""
+    """(passed, failed, skipped): a process for each core and one more, since tests wait for half of their time, and a file of
+    tests is one process's; then those that want to be alone."""
     paths = [] if any(os.path.exists(os.path.join(ROOT, word)) for word in arguments) else [os.path.join(ROOT, "tests")]
-    many = pytest_counts(build, "-n", str(os.cpu_count()), "--dist=loadfile", "-m", "not alone", *paths, *arguments)
+    many = pytest_counts(build, "-n", str(os.cpu_count() + 1), "--dist=loadfile", "-m", "not alone", *paths, *arguments)
     alone = pytest_counts(build, "-m", "alone", *paths, *arguments)
     return tuple(map(sum, zip(many, alone)))
 
