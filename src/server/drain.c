@@ -10,8 +10,9 @@
 #include "base/log.h"
 
 /* SETTLE_MS: handshakes that were under way when the door was shut are through. QUIET_MS: without a new request for so long
- * those that keep a connection have none on its way. LAST_MS: for what is told to those whose runs were ended. */
-enum { LOOK_MS = 5, SETTLE_MS = 20, QUIET_MS = 100, LAST_MS = 700 };
+ * those that keep a connection have none on its way, though whoever sends it may have had to wait for a processor. LAST_MS:
+ * for what is told to those whose runs were ended. */
+enum { LOOK_MS = 5, SETTLE_MS = 20, QUIET_MS = 1000, LAST_MS = 700 };
 
 static bool is_over(struct drain *drain) {
     uint64_t now = clock_us();
@@ -33,7 +34,8 @@ static void look(uv_timer_t *timer) {
 /* Whoever does not read or send by now has had time enough. */
 static void end(uv_timer_t *timer) {
     const struct drain *drain = timer->data;
-    log_warning("%zu requests were cut off by the end of the grace period", drain->http->exchanges);
+    if (drain->http->exchanges > 0)
+        log_warning("%zu requests were cut off by the end of the grace period", drain->http->exchanges);
     uv_stop(timer->loop);
 }
 
