@@ -82,7 +82,7 @@ def test_the_second_signal_ends_the_announcement(start):
 
 def test_whoever_has_connected_is_served_though_the_server_has_not_seen_it(start):
     """Connections that wait in the kernel, with their requests in them, when the signal comes."""
-    one = start("--workers=2")
+    one = start("--workers=2", "--drain-ms=60000")
     server = one.server_pid
     os.kill(server, signal.SIGSTOP)
     waiting = [socket.create_connection(("127.0.0.1", one.port), timeout=10) for _ in range(40)]
@@ -100,7 +100,7 @@ def test_whoever_has_connected_is_served_though_the_server_has_not_seen_it(start
 
 
 def test_who_waits_beyond_the_limit_of_connections_is_served_as_well(start):
-    one = start("--connections=4", "--workers=8", "--preload=")
+    one = start("--connections=4", "--workers=8", "--preload=", "--drain-ms=60000")
     kept = []
     for count in range(1, 6):  # one beyond, for whom nobody had to go
         kept.append(Background(Kept(one).ask, "POST", "/execute", order("import time\ndef main():\n    time.sleep(2)\n    return 1")))
@@ -112,6 +112,22 @@ def test_who_waits_beyond_the_limit_of_connections_is_served_as_well(start):
     for call in kept:  # each makes room by its last answer
         assert call.get()[:2] == (200, "close")
     assert [call.get().result for call in waiting] == [1] * 6
+    finish(one)
+
+
+def test_whoever_has_connected_may_take_a_moment(start):
+    """A balancer that waits for a processor between connect() and its request."""
+    one = start("--preload=", "--drain-ms=60000")
+    one.wait_for_ready()
+    with socket.create_connection(("127.0.0.1", one.port), timeout=10) as connection:
+        time.sleep(0.1)  # the server has it
+        one.process.terminate()
+        assert wait_until(lambda: "stopping" in one.log)
+        time.sleep(0.3)
+        connection.sendall(b"POST /execute HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(ONE), ONE))
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 200 and json.loads(answer.read())["result"] == 1
     finish(one)
 
 

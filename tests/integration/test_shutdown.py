@@ -33,7 +33,7 @@ def test_an_idle_service_ends_at_once(start, sign):
 
 
 def test_what_runs_is_answered_and_nothing_new_is_taken(start):
-    one = start("--workers=3")
+    one = start("--workers=3", "--drain-ms=60000")
     calls = [Background(one.run, SLEEP.format(1.5)) for _ in range(3)]
     one.wait_for_busy(3)
     one.process.terminate()
@@ -57,7 +57,7 @@ def test_what_waits_is_answered_as_well(start):
 
 
 def test_a_kept_connection_is_served_and_closed_while_draining(start):
-    one = start("--workers=2")
+    one = start("--workers=2", "--drain-ms=60000")
     kept = http.client.HTTPConnection("127.0.0.1", one.port, timeout=10)
     kept.request("GET", "/execute")
     kept.getresponse().read()
